@@ -1,0 +1,46 @@
+/**
+ * The domain's own error: a stable machine-readable `code`, a sentence that says what to do, and the data that explains it.
+ * `core` throws these; `handlers/problems.ts` is the one table that turns codes into HTTP problems.
+ */
+export class Geo2Error extends Error {
+  override readonly name = 'Geo2Error';
+  readonly code: ErrorCode;
+  readonly data: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, options: { data?: Record<string, unknown>; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    this.code = code;
+    this.data = options.data ?? {};
+  }
+}
+
+/** Every way in which the domain refuses or fails; add a code here and its problem in `handlers/problems.ts`. */
+export type ErrorCode =
+  // the caller's image
+  | 'IMAGE_EMPTY'
+  | 'IMAGE_UNSUPPORTED'
+  | 'IMAGE_TRUNCATED'
+  | 'IMAGE_TOO_LARGE'
+  | 'IMAGE_TOO_SMALL'
+  | 'IMAGE_URL_REFUSED'
+  | 'IMAGE_URL_FAILED'
+  // the caller's options
+  | 'INVALID_REQUEST'
+  | 'UNKNOWN_REGION'
+  | 'BATCH_TOO_LARGE'
+  // capacity and faults
+  | 'OVERLOADED'
+  | 'DEADLINE_EXCEEDED'
+  | 'CANCELED'
+  | 'INFERENCE_CRASHED'
+  | 'MODEL_UNAVAILABLE'
+  // files
+  | 'FILE_MISSING'
+  | 'FILE_CORRUPT'
+  | 'MANIFEST_INVALID'
+  | 'MODEL_MISMATCH'
+  | 'REGION_INVALID'
+  | 'STORE_CONFLICT'
+  | 'STORE_FAILED'
+  | 'SOURCE_INVALID'
+  | 'INDEX_INVALID';
