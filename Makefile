@@ -1,0 +1,35 @@
+# Thin: the work is in scripts/, the npm scripts and the Python package.
+SHELL := /bin/bash
+export ONNXRUNTIME_NODE_INSTALL := skip
+PORT ?= 8080
+SEED ?= 2026
+OUT ?= out/evaluate
+CONFIG ?= cpu
+NODE := node_modules/.bin/node
+PYTHON := .venv/bin/python
+
+.PHONY: help setup setup-all demo test bench evaluate train-mini
+
+help: ## what can be done here
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: ## install what the demo needs (idempotent)
+	@bash scripts/setup.sh service
+
+setup-all: ## the same plus the Python environment, Chromium and valgrind
+	@bash scripts/setup.sh all
+
+demo: setup ## serve API and page on http://127.0.0.1:8080 (PORT=...)
+	@PORT=$(PORT) bin/geo2 serve
+
+test: setup-all ## everything that CI checks
+	@$(NODE) scripts/test.ts
+
+bench: setup-all ## benchmarks; a table and bench/results/*.json
+	@$(NODE) bench/run.ts
+
+evaluate: setup-all ## fresh Null Island splits (SEED=n) against the released model (OUT=dir)
+	@$(PYTHON) -m geo2.evaluate suite --seed $(SEED) --out $(OUT)
+
+train-mini: setup-all ## the whole training recipe, resumable (CONFIG=cpu|gpu|tiny)
+	@$(PYTHON) -m geo2.train_mini --config $(CONFIG)
