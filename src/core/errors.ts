@@ -33,6 +33,7 @@ export type ErrorCode =
   | 'DEADLINE_EXCEEDED'
   | 'CANCELED'
   | 'INFERENCE_CRASHED'
+  | 'INFERENCE_FAILED'
   | 'MODEL_UNAVAILABLE'
   // files
   | 'FILE_MISSING'
