@@ -1,0 +1,136 @@
+import type { DecodedImage } from './decode.ts';
+import { reduceTo } from './reduce.ts';
+import type { GroundView, PanoramaView } from './view.ts';
+
+/** The ground graph's input: an equirectangular strip with a mask of the pixels that hold data. */
+export interface GroundCanvas {
+  /** widthPx x heightPx x 3, 0 where the mask is 0. */
+  readonly rgb: Uint8Array;
+  /** widthPx x heightPx, 1 = valid. */
+  readonly mask: Uint8Array;
+  readonly widthPx: number;
+  readonly heightPx: number;
+}
+
+export const CANVAS_WIDTH_PX = 384;
+export const CANVAS_HEIGHT_PX = 96;
+const CANVAS_TOP_DEG = 45;
+const DEG_PER_PX = 360 / CANVAS_WIDTH_PX;
+const RAD = Math.PI / 180;
+
+/**
+ * Places an image on the canvas. Pixel centre (i, j) looks at azimuth ((i + 0.5) / 384 - 0.5) x 360, clockwise to the
+ * right, and elevation 45 - (j + 0.5) x 0.9375 degrees. With a heading (azimuth of the image's middle) the canvas' middle
+ * is north; without one it is the image's middle. The image is first reduced to the canvas' resolution at its middle, then
+ * sampled bilinearly; `models/geo2/data/canvas.py` holds the same formula and both run the same golden sample.
+ */
+export async function placeOnCanvas(
+  image: Pick<DecodedImage, 'rgb' | 'widthPx' | 'heightPx'>,
+  view: GroundView & { headingDeg?: number | undefined },
+): Promise<GroundCanvas> {
+  const headingDeg = view.headingDeg ?? 0;
+  return view.kind === 'photo'
+    ? placePhoto(image, view.fovDeg, headingDeg)
+    : placePanorama(image, view, headingDeg + (view.centreDeg ?? 0));
+}
+
+type Pixels = Pick<DecodedImage, 'rgb' | 'widthPx' | 'heightPx'>;
+
+async function placePhoto(image: Pixels, fovDeg: number, headingDeg: number): Promise<GroundCanvas> {
+  const focalOnCanvasPx = 1 / (DEG_PER_PX * RAD);
+  const focalPx = image.widthPx / 2 / Math.tan((fovDeg / 2) * RAD);
+  const scale = Math.min(1, focalOnCanvasPx / focalPx);
+  const source = await reduceTo(image, {
+    widthPx: Math.max(1, Math.round(image.widthPx * scale)),
+    heightPx: Math.max(1, Math.round(image.heightPx * scale)),
+  });
+  // square pixels in the original; after rounding each axis keeps its own focal length
+  const focalXPx = (focalPx * source.widthPx) / image.widthPx;
+  const focalYPx = (focalPx * source.heightPx) / image.heightPx;
+  const canvas = emptyCanvas();
+  for (let i = 0; i < CANVAS_WIDTH_PX; i++) {
+    const azimuthRad = wrapDeg(azimuthDegOf(i) - headingDeg) * RAD;
+    const cosine = Math.cos(azimuthRad);
+    if (cosine <= 1e-6) continue;
+    const x = source.widthPx / 2 + focalXPx * Math.tan(azimuthRad) - 0.5;
+    if (!(x >= -0.5 && x <= source.widthPx - 0.5)) continue;
+    for (let j = 0; j < CANVAS_HEIGHT_PX; j++) {
+      const y = source.heightPx / 2 - (focalYPx * Math.tan(elevationDegOf(j) * RAD)) / cosine - 0.5;
+      if (y >= -0.5 && y <= source.heightPx - 0.5) sample(source, { x, y, wraps: false }, canvas, i, j);
+    }
+  }
+  return canvas;
+}
+
+async function placePanorama(image: Pixels, view: PanoramaView, middleDeg: number): Promise<GroundCanvas> {
+  const heightDeg = Math.min(180, (view.fovDeg * image.heightPx) / image.widthPx);
+  const topDeg = view.elevationTopDeg ?? heightDeg / 2;
+  const bottomDeg = view.elevationBottomDeg ?? -heightDeg / 2;
+  const source = await reduceTo(image, {
+    widthPx: Math.min(image.widthPx, Math.max(1, Math.round(view.fovDeg / DEG_PER_PX))),
+    heightPx: Math.min(image.heightPx, Math.max(1, Math.round((topDeg - bottomDeg) / DEG_PER_PX))),
+  });
+  const wraps = view.fovDeg >= 360 - 1e-9;
+  const canvas = emptyCanvas();
+  for (let i = 0; i < CANVAS_WIDTH_PX; i++) {
+    const x = (wrapDeg(azimuthDegOf(i) - middleDeg) / view.fovDeg + 0.5) * source.widthPx - 0.5;
+    if (!(x >= -0.5 && x <= source.widthPx - 0.5)) continue;
+    for (let j = 0; j < CANVAS_HEIGHT_PX; j++) {
+      const y = ((topDeg - elevationDegOf(j)) / (topDeg - bottomDeg)) * source.heightPx - 0.5;
+      if (y >= -0.5 && y <= source.heightPx - 0.5) sample(source, { x, y, wraps }, canvas, i, j);
+    }
+  }
+  return canvas;
+}
+
+function azimuthDegOf(column: number): number {
+  return ((column + 0.5) / CANVAS_WIDTH_PX - 0.5) * 360;
+}
+
+function elevationDegOf(row: number): number {
+  return CANVAS_TOP_DEG - (row + 0.5) * DEG_PER_PX;
+}
+
+/** Into [-180, 180). */
+function wrapDeg(angleDeg: number): number {
+  return ((((angleDeg + 180) % 360) + 360) % 360) - 180;
+}
+
+function emptyCanvas(): GroundCanvas {
+  return {
+    rgb: new Uint8Array(CANVAS_WIDTH_PX * CANVAS_HEIGHT_PX * 3),
+    mask: new Uint8Array(CANVAS_WIDTH_PX * CANVAS_HEIGHT_PX),
+    widthPx: CANVAS_WIDTH_PX,
+    heightPx: CANVAS_HEIGHT_PX,
+  };
+}
+
+/** Writes the bilinear sample at (x, y), in pixel-centre coordinates, into canvas pixel (i, j); edges replicate or wrap. */
+function sample(
+  source: Pixels,
+  at: { x: number; y: number; wraps: boolean },
+  canvas: GroundCanvas,
+  i: number,
+  j: number,
+): void {
+  const { rgb, widthPx, heightPx } = source;
+  const left = Math.floor(at.x);
+  const top = Math.floor(at.y);
+  const fx = at.x - left;
+  const fy = at.y - top;
+  const x0 = at.wraps ? (left + widthPx) % widthPx : Math.max(left, 0);
+  const x1 = at.wraps ? (left + 1) % widthPx : Math.min(left + 1, widthPx - 1);
+  const row0 = Math.max(top, 0) * widthPx;
+  const row1 = Math.min(top + 1, heightPx - 1) * widthPx;
+  const out = j * canvas.widthPx + i;
+  for (let c = 0; c < 3; c++) {
+    const upper = at0(rgb, (row0 + x0) * 3 + c) * (1 - fx) + at0(rgb, (row0 + x1) * 3 + c) * fx;
+    const lower = at0(rgb, (row1 + x0) * 3 + c) * (1 - fx) + at0(rgb, (row1 + x1) * 3 + c) * fx;
+    canvas.rgb[out * 3 + c] = Math.floor(upper * (1 - fy) + lower * fy + 0.5);
+  }
+  canvas.mask[out] = 1;
+}
+
+function at0(values: Uint8Array, index: number): number {
+  return values[index] ?? 0;
+}
