@@ -45,3 +45,13 @@ export type ErrorCode =
   | 'STORE_FAILED'
   | 'SOURCE_INVALID'
   | 'INDEX_INVALID';
+
+/** The error of work whose caller went away; the signal's reason is its cause. */
+export function canceled(signal: AbortSignal | undefined): Geo2Error {
+  return new Geo2Error('CANCELED', 'The request was canceled.', { cause: signal?.reason });
+}
+
+/** Throws CANCELED when the signal is already aborted. */
+export function throwIfCanceled(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw canceled(signal);
+}

@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { Geo2Error } from '../errors.ts';
+import { Geo2Error, throwIfCanceled } from '../errors.ts';
 import { type ImageFormat, sniffFormat } from './format.ts';
 import type { ImageLimits } from './limits.ts';
 import { type ImageMetadata, readMetadata } from './metadata.ts';
@@ -23,7 +23,7 @@ const gate = createPixelGate(50_000_000);
  * Decodes a JPEG, PNG or WebP (its first frame) into upright sRGB. The bytes' size and the header's dimensions are checked
  * before a pixel is decoded, and a large image is reduced while it is decoded (`limits.fitWithinPx`).
  *
- * Errors: IMAGE_EMPTY, IMAGE_UNSUPPORTED, IMAGE_TRUNCATED, IMAGE_TOO_LARGE, IMAGE_TOO_SMALL; the signal's reason if aborted.
+ * Errors: IMAGE_EMPTY, IMAGE_UNSUPPORTED, IMAGE_TRUNCATED, IMAGE_TOO_LARGE, IMAGE_TOO_SMALL; CANCELED when aborted.
  */
 export async function decodeImage(
   bytes: Uint8Array,
@@ -31,13 +31,13 @@ export async function decodeImage(
   options: { signal?: AbortSignal | undefined } = {},
 ): Promise<DecodedImage> {
   const format = checkBytes(bytes, limits);
-  options.signal?.throwIfAborted();
+  throwIfCanceled(options.signal);
   blockOtherLoaders();
   const header = await readHeader(bytes, format, limits);
   const leave = await gate.enter(header.widthPx * header.heightPx, options.signal);
   try {
     const pixels = await decodePixels(bytes, format, limits);
-    options.signal?.throwIfAborted();
+    throwIfCanceled(options.signal);
     return { ...pixels, metadata: readMetadata(header) };
   } finally {
     leave();

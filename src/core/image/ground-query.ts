@@ -1,3 +1,4 @@
+import { throwIfCanceled } from '../errors.ts';
 import { decodeImage } from './decode.ts';
 import type { ImageLimits } from './limits.ts';
 import { type GroundCanvas, placeOnCanvas } from './panorama.ts';
@@ -33,7 +34,7 @@ export async function readGroundQuery(bytes: Uint8Array, options: GroundQueryOpt
   const { view, reasons } = detectView(image, { fovDeg: options.fovDeg });
   const heading = headingOf(image.metadata, options.headingDeg);
   const canvas = await placeOnCanvas(image, { ...view, headingDeg: heading.headingDeg });
-  options.signal?.throwIfAborted();
+  throwIfCanceled(options.signal);
   return {
     canvas,
     view,

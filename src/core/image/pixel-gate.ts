@@ -1,9 +1,11 @@
+import { canceled, throwIfCanceled } from '../errors.ts';
+
 /**
  * Lets images in while the sum of their pixels stays within a budget, first come first served, so that many large images at
  * once cost time and not memory. An image larger than the whole budget waits until it is alone.
  */
 export interface PixelGate {
-  /** Resolves with the function that gives the pixels back. Rejects with the signal's reason when aborted while waiting. */
+  /** Resolves with the function that gives the pixels back. Rejects with CANCELED when aborted while waiting. */
   enter(pixels: number, signal?: AbortSignal): Promise<() => void>;
 }
 
@@ -40,12 +42,12 @@ export function createPixelGate(budgetPixels: number): PixelGate {
 
   return {
     async enter(pixels, signal) {
-      signal?.throwIfAborted();
+      throwIfCanceled(signal);
       if (waiting.length === 0 && fits(pixels)) return take(pixels);
       return new Promise((resolve, reject) => {
         const onAbort = (): void => {
           waiting.splice(waiting.indexOf(waiter), 1);
-          reject(signal?.reason);
+          reject(canceled(signal));
           admitWaiting();
         };
         const waiter: Waiter = {

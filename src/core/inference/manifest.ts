@@ -1,0 +1,130 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { Geo2Error } from '../errors.ts';
+
+const unit = z.number().min(0).max(1);
+
+/** What turns similarities into an honest posterior; fitted on a validation split by the model's writer. */
+export const PosteriorCalibrationSchema = z.object({
+  temperature: z.number().positive(),
+  /** Cosine similarity that the hypothesis "not here" is given. */
+  notHereSimilarity: z.number().min(-1).max(1),
+  matchedMinProbability: unit,
+  ambiguousMinProbability: unit,
+  tileSigmaM: z.number().positive(),
+  radiusScale: z.number().positive(),
+});
+
+export const CalibrationProfileSchema = z.enum([
+  'panorama',
+  'panorama_unknown_heading',
+  'photo',
+  'photo_unknown_heading',
+]);
+
+/** The keys at the top are the defaults; a profile overrides them for its kind of query. */
+export const CalibrationSchema = PosteriorCalibrationSchema.extend({
+  source: z.string(),
+  profiles: z.partialRecord(CalibrationProfileSchema, PosteriorCalibrationSchema.partial()).default({}),
+  headingSigmaDeg: z.number().positive(),
+});
+
+const RelativePathSchema = z
+  .string()
+  .regex(/^[\w.-]+(\/[\w.-]+)*$/, 'a relative path with / between its parts')
+  .refine((path) => !path.split('/').includes('..'), 'must stay inside the folder');
+
+const SizedFileSchema = z.strictObject({
+  path: RelativePathSchema,
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  sizeBytes: z.int().nonnegative(),
+});
+
+const TensorSchema = z.strictObject({
+  name: z.string().min(1),
+  dtype: z.enum(['uint8', 'float32']),
+  /** The first axis is the batch, all others are fixed. */
+  shape: z.tuple([z.literal('batch')], z.int().positive()),
+});
+
+const GraphSchema = z.strictObject({
+  file: RelativePathSchema,
+  inputs: z.array(TensorSchema).min(1),
+  outputs: z.array(TensorSchema).min(1),
+});
+
+export const ModelManifestSchema = z
+  .strictObject({
+    schemaVersion: z.literal(1),
+    name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/),
+    version: z.string().regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, 'a semantic version'),
+    createdAt: z.iso.datetime(),
+    licence: z.string().min(1),
+    embedding: z.object({ width: z.int().positive(), metric: z.literal('cosine') }),
+    geometry: z.object({
+      ground: z.object({
+        projection: z.literal('equirectangular'),
+        widthPx: z.int().positive(),
+        heightPx: z.int().positive(),
+        elevationTopDeg: z.number(),
+        elevationBottomDeg: z.number(),
+        fovDeg: z.object({ min: z.number().positive(), max: z.number().max(360) }),
+      }),
+      satellite: z.object({
+        widthPx: z.int().positive(),
+        heightPx: z.int().positive(),
+        metresPerTile: z.number().positive(),
+      }),
+    }),
+    orientationBank: z.object({ recommended: z.int().positive() }),
+    graphs: z.object({ ground: GraphSchema, satellite: GraphSchema }).catchall(GraphSchema),
+    latent: z.record(z.string(), z.unknown()).nullable(),
+    calibration: CalibrationSchema,
+    files: z.array(SizedFileSchema).min(1),
+    golden: z.strictObject({ file: RelativePathSchema, tolerance: z.number().positive() }),
+    training: z.record(z.string(), z.unknown()),
+  })
+  .check((context) => {
+    const listed = new Set(context.value.files.map((file) => file.path));
+    const needed = [context.value.golden.file, ...Object.values(context.value.graphs).map((graph) => graph.file)];
+    for (const path of needed) {
+      if (listed.has(path)) continue;
+      context.issues.push({ code: 'custom', input: path, path: ['files'], message: `${path} is not listed` });
+    }
+  });
+
+export type PosteriorCalibration = z.infer<typeof PosteriorCalibrationSchema>;
+export type CalibrationProfile = z.infer<typeof CalibrationProfileSchema>;
+export type Calibration = z.infer<typeof CalibrationSchema>;
+export type ModelManifest = z.infer<typeof ModelManifestSchema>;
+export type ModelGraph = z.infer<typeof GraphSchema>;
+export type SizedFile = z.infer<typeof SizedFileSchema>;
+
+/** Parses a manifest's text. Throws MANIFEST_INVALID with a sentence per problem. */
+export function parseModelManifest(text: string, where: string): ModelManifest {
+  const parsed = ModelManifestSchema.safeParse(parseJson(text, where));
+  if (parsed.success) return parsed.data;
+  throw new Geo2Error('MANIFEST_INVALID', `${where} is not a valid model manifest:\n${z.prettifyError(parsed.error)}`, {
+    data: { file: where, issues: parsed.error.issues.map((issue) => ({ at: issue.path, problem: issue.message })) },
+  });
+}
+
+/** Reads `manifest.json` of a released model's folder. Throws FILE_MISSING or MANIFEST_INVALID. */
+export async function readModelManifest(dir: string): Promise<ModelManifest> {
+  const text = await readFile(join(dir, 'manifest.json'), 'utf8').catch((cause: unknown) => {
+    throw new Geo2Error('FILE_MISSING', `There is no readable manifest.json in ${dir}.`, {
+      data: { file: 'manifest.json' },
+      cause,
+    });
+  });
+  return parseModelManifest(text, 'manifest.json');
+}
+
+function parseJson(text: string, where: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new Geo2Error('MANIFEST_INVALID', `${where} is not JSON.`, { data: { file: where }, cause });
+  }
+}

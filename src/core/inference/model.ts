@@ -1,0 +1,42 @@
+import type { GroundCanvas } from '../image/panorama.ts';
+import type { SatelliteTile } from '../image/tile.ts';
+import type { ModelManifest } from './manifest.ts';
+
+/** A loaded model, wherever it runs. Embeddings are unit vectors of `manifest.embedding.width` floats, one per item, in order. */
+export interface Model {
+  readonly manifest: ModelManifest;
+  readonly state: ModelState;
+  /** Loads and checks; resolves when READY. Calls while it starts share one promise. Rejects with the reason it cannot load. */
+  start(): Promise<void>;
+  /** Refuses new work, finishes what is queued or running (within `drainMs`), and ends every process it started. */
+  stop(): Promise<void>;
+  embedGround(batch: readonly GroundCanvas[], options?: EmbedOptions): Promise<Float32Array[]>;
+  embedSatellite(batch: readonly SatelliteTile[], options?: EmbedOptions): Promise<Float32Array[]>;
+}
+
+/**
+ * Errors of a call: OVERLOADED (`data.retryAfterS`), DEADLINE_EXCEEDED, CANCELED, INFERENCE_CRASHED (`data.retryable`),
+ * INFERENCE_FAILED, MODEL_UNAVAILABLE (`data.retryAfterS`).
+ */
+export interface EmbedOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds from now after which the answer is of no use. */
+  readonly deadlineMs?: number | undefined;
+  /** Told once, just before the call resolves. */
+  readonly onTiming?: ((timing: EmbedTiming) => void) | undefined;
+}
+
+export interface EmbedTiming {
+  /** From the call to the start of its first batch. */
+  readonly queueMs: number;
+  /** Inside the graph, summed over the batches that the call took part in. */
+  readonly computeMs: number;
+}
+
+export type ModelStatus = 'LOADING' | 'READY' | 'UNLOADING' | 'UNAVAILABLE';
+
+export interface ModelState {
+  readonly status: ModelStatus;
+  /** Why it is not READY, for an operator. */
+  readonly reason?: string;
+}
