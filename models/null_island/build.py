@@ -110,25 +110,43 @@ class SplitBuilder:
         self.poses: list[PoseRow] = []
 
     def build(self, plans: list[CityPlan]) -> None:
-        folders = ["images"] + (["depth", "classes"] if self.split.depth else [])
+        """Render every city; one that an earlier, interrupted build finished is read back instead."""
+        folders = ["images", "cities"] + (["depth", "classes"] if self.split.depth else [])
         for folder in folders:
             (self.out / folder).mkdir(parents=True, exist_ok=True)
         span = self.config.tile_m / 2 * (self.split.tiles_per_side - 1)
         for plan in plans:
-            city = build_city(plan.seed, span + 2 * MARGIN_M, plan.style)
-            if self.split.gallery:
-                self._render_tiles(plan, city)
-            self._render_queries(plan, city, len(plans))
+            finished = self.out / "cities" / f"{plan.index}.json"
+            if not finished.exists():
+                self._build_city(plan, span, len(plans), finished)
+            rows = json.loads(finished.read_text())
+            self.tiles += [TileRow(**row) for row in rows["tiles"]]
+            self.queries += [QueryRow(**row) for row in rows["queries"]]
+            self.poses += [PoseRow(**row) for row in rows["poses"]]
         write_table(self.out / "tiles.csv", TILE_COLUMNS, self.tiles)
         write_table(self.out / "queries.csv", QUERY_COLUMNS, self.queries)
         write_table(self.out / "poses.csv", POSE_COLUMNS, self.poses)
+        shutil.rmtree(self.out / "cities")
+
+    def _build_city(self, plan: CityPlan, span: float, cities: int, finished: Path) -> None:
+        city = build_city(plan.seed, span + 2 * MARGIN_M, plan.style)
+        tiles = self._render_tiles(plan, city) if self.split.gallery else []
+        queries = self._render_queries(plan, city, cities)
+        rows = {
+            "tiles": [dataclasses.asdict(row) for row in tiles],
+            "queries": [dataclasses.asdict(query) for query, _ in queries],
+            "poses": [dataclasses.asdict(pose) for _, pose in queries],
+        }
+        temporary = finished.with_suffix(".partial")
+        temporary.write_text(json.dumps(rows))
+        temporary.rename(finished)
 
     def _rng(self, *path: object) -> np.random.Generator:
         return np.random.default_rng(derive_seed(self.seed, self.split.name, *path))
 
     # --- satellite ---
 
-    def _render_tiles(self, plan: CityPlan, city: City) -> None:
+    def _render_tiles(self, plan: CityPlan, city: City) -> list[TileRow]:
         """One mosaic a city, each block of it one acquisition; then the tiles are cut from it."""
         config, side = self.config, self.split.tiles_per_side
         px_m = config.tile_m / config.tile_px
@@ -175,19 +193,16 @@ class SplitBuilder:
             return TileRow(name, image, west_deg, south_deg, east_deg, north_deg)
 
         cells = [(row, col) for row in range(side) for col in range(side)]
-        self.tiles += _parallel(self.jobs, cut, cells, Progress(f"{self.split.name} city {plan.index} tiles", len(cells)))
+        return _parallel(self.jobs, cut, cells, Progress(f"{self.split.name} city {plan.index} tiles", len(cells)))
 
     # --- ground ---
 
-    def _render_queries(self, plan: CityPlan, city: City, cities: int) -> None:
+    def _render_queries(self, plan: CityPlan, city: City, cities: int) -> list[tuple[QueryRow, PoseRow]]:
         share = lambda total: total // cities + (1 if plan.index < total % cities else 0)  # noqa: E731
         items = [("panorama", i) for i in range(share(self.split.panoramas))] + [("photo", i) for i in range(share(self.split.photos))]
-        rows = _parallel(
+        return _parallel(
             self.jobs, lambda item: self._render_query(plan, city, *item), items, Progress(f"{self.split.name} city {plan.index} queries", len(items))
         )
-        for query, pose in rows:
-            self.queries.append(query)
-            self.poses.append(pose)
 
     def _draw_position(self, city: City, rng: np.random.Generator) -> tuple[float, float]:
         half = self.config.tile_m / 2
@@ -271,14 +286,13 @@ def build_world(config: WorldConfig, seed: int, out: Path, splits: list[str], jo
     plans = city_plans(config, seed)
     for name in splits:
         split = config.split(name)
-        target, partial = out / name, out / f".{name}.partial"
         mark = fingerprint(config, split, seed)
+        target, partial = out / name, out / f".{name}.{mark}.partial"
         world_file = target / "world.json"
         if world_file.exists() and json.loads(world_file.read_text()).get("fingerprint") == mark:
             sys.stderr.write(f"{name}: complete, kept\n")
             continue
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        partial.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         builder = SplitBuilder(config, split, seed, partial, jobs)
         builder.build(plans[name])
