@@ -27,6 +27,8 @@ const BLURRY_SHARPNESS = 0.11;
 const FLAT_RELATIVE_CONTRAST = 0.12;
 const STRUCTURED_COLUMNS = 0.15;
 const EDGE_LEVELS = 12;
+/** Energy that rounding to 8 bits twice puts into the second differences of a pixel. */
+const ROUNDING_ENERGY = 1;
 
 /** Judges what the model will see, at the resolution at which it sees it. */
 export function assessQuality(canvas: GroundCanvas, view: { fovDeg: number; minFovDeg: number }): QualityReason[] {
@@ -62,6 +64,7 @@ export function measureCanvas(canvas: GroundCanvas): CanvasStatistics | undefine
 
   let fine = 0;
   let coarse = 0;
+  let inner = 0;
   let columns = 0;
   let structured = 0;
   for (let i = 2; i < widthPx - 2; i++) {
@@ -71,6 +74,7 @@ export function measureCanvas(canvas: GroundCanvas): CanvasStatistics | undefine
       const p = j * widthPx + i;
       if (!surrounded(mask, p, widthPx)) continue;
       holdsData = true;
+      inner++;
       const at = (offset: number): number => luma[p + offset] ?? 0;
       const middle = 2 * at(0);
       fine += (at(-1) + at(1) - middle) ** 2 + (at(-widthPx) + at(widthPx) - middle) ** 2;
@@ -85,9 +89,14 @@ export function measureCanvas(canvas: GroundCanvas): CanvasStatistics | undefine
     meanLuma: mean,
     whiteShare: white / valid,
     contrast: Math.sqrt(Math.max(0, squares / valid - mean * mean)),
-    sharpness: coarse === 0 ? 0 : fine / coarse,
+    sharpness: sharpnessOf(fine, coarse, inner),
     structuredColumns: columns === 0 ? 0 : structured / columns,
   };
+}
+
+function sharpnessOf(fine: number, coarse: number, pixels: number): number {
+  const coarseDetail = coarse - ROUNDING_ENERGY * pixels;
+  return coarseDetail <= 0 ? 0 : Math.max(0, fine - ROUNDING_ENERGY * pixels) / coarseDetail;
 }
 
 function lumaOf(canvas: GroundCanvas): Float32Array {
