@@ -51,7 +51,8 @@ fi
 
 if [ ! -x node_modules/.bin/node ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   step "npm packages, with Node $(sed -n 's/.*"node": "\([0-9.]*\)".*/\1/p' package.json | head -n 1)"
-  npm ci --no-audit --no-fund --loglevel=error
+  # Not `npm ci`: it refuses the lock file where the registry lacks another platform's optional packages.
+  npm install --no-save --no-audit --no-fund --loglevel=error
   touch node_modules/.package-lock.json
 else
   step "npm packages: up to date"
