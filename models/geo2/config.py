@@ -1,0 +1,151 @@
+"""Configuration of the method and of every training stage: frozen dataclasses from YAML, an unknown key is an error."""
+
+import dataclasses
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+
+@dataclass(frozen=True)
+class GeometryConfig:
+    """Sizes of the inputs: canvas in pixels and degrees of elevation, tile in pixels and metres."""
+
+    canvas_width_px: int = 384
+    canvas_height_px: int = 96
+    elevation_top_deg: float = 45.0
+    elevation_bottom_deg: float = -45.0
+    tile_px: int = 128
+    tile_m: float = 70.0
+
+
+@dataclass(frozen=True)
+class GfmConfig:
+    """The geometry foundation model. view_yaws_deg: headings of the E2P views; patch is the token's side in pixels."""
+
+    view_px: int = 96
+    view_fov_deg: float = 90.0
+    view_yaws_deg: tuple[float, ...] = (225.0, 315.0, 45.0, 135.0)
+    patch: int = 16
+    width: int = 128
+    depth: int = 4
+    heads: int = 4
+    registers: int = 4
+
+
+@dataclass(frozen=True)
+class GeoMapConfig:
+    """The embedding. pooling: `geometric` lifts tokens into the metric grid, `mean` is the paper's pooling of tokens.
+
+    gfm_tokens: `pretrained` uses the frozen model's, `none` leaves cross-attention out (an ablation).
+    """
+
+    width: int = 128
+    heads: int = 4
+    value_channels: int = 64
+    bev_channels: int = 96
+    bev_blocks: int = 2
+    grid_cells: int = 16
+    range_bins: int = 12
+    range_min_m: float = 2.0
+    range_max_m: float = 60.0
+    slots: int = 16
+    embedding: int = 512
+    pooling: str = "geometric"
+
+    def __post_init__(self) -> None:
+        if self.pooling not in ("geometric", "mean"):
+            raise ValueError(f"pooling: expected geometric or mean, got {self.pooling!r}")
+
+
+@dataclass(frozen=True)
+class GfmTraining:
+    """Pretraining on exact range and poses. minutes bounds the stage; the schedule ends there."""
+
+    batch: int = 8
+    frames: int = 4
+    minutes: float = 10.0
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    warmup_steps: int = 100
+    satellite_share: float = 0.3
+    point_weight: float = 0.2
+    camera_weight: float = 0.2
+
+
+@dataclass(frozen=True)
+class GeoMapTraining:
+    """Contrastive training (stage 1 of the method: CNN and GFM frozen, their features cached).
+
+    variants: cached versions of each sample, each with its own turn, colour jitter and field of view.
+    limited_fov_share: part of the panoramas that keep only a random field of view.
+    heading_sigma_deg: error of the stated heading that training adds.
+    """
+
+    batch: int = 128
+    minutes: float = 45.0
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    warmup_steps: int = 200
+    variants: int = 1
+    limited_fov_share: float = 0.25
+    heading_sigma_deg: float = 4.0
+    neighbour_share: float = 0.5
+    mining_minutes: float = 8.0
+    ema: float = 0.998
+    exclusion_m: float = 28.0
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything one training run is made from."""
+
+    name: str = "geo2-mini"
+    world: str = "mini-cpu"
+    seed: int = 1
+    threads: int = 0
+    device: str = "cpu"
+    geometry: GeometryConfig = field(default_factory=GeometryConfig)
+    gfm: GfmConfig = field(default_factory=GfmConfig)
+    geomap: GeoMapConfig = field(default_factory=GeoMapConfig)
+    gfm_training: GfmTraining = field(default_factory=GfmTraining)
+    geomap_training: GeoMapTraining = field(default_factory=GeoMapTraining)
+
+
+def _read(cls: type, values: object, where: str) -> object:
+    if not isinstance(values, dict):
+        raise ValueError(f"{where}: expected a mapping, got {type(values).__name__}")
+    kinds = typing.get_type_hints(cls)
+    unknown = sorted(set(values) - set(kinds))
+    if unknown:
+        raise ValueError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(sorted(kinds))}")
+    read = {}
+    for key, value in values.items():
+        kind = kinds[key]
+        if dataclasses.is_dataclass(kind):
+            value = _read(kind, value, f"{where}.{key}")
+        elif typing.get_origin(kind) is tuple:
+            value = tuple(value)
+        elif kind is float and isinstance(value, int):
+            value = float(value)
+        elif not isinstance(value, kind):
+            raise ValueError(f"{where}.{key}: expected {kind.__name__}, got {value!r}")
+        read[key] = value
+    return cls(**read)
+
+
+def parse_config(values: dict) -> Config:
+    """From plain values, as read from YAML or a checkpoint. ValueError names the key."""
+    config = _read(Config, values, "config")
+    assert isinstance(config, Config)
+    return config
+
+
+def load_config(path: Path) -> Config:
+    return parse_config(yaml.safe_load(path.read_text()) or {})
+
+
+def to_dict(config: Config) -> dict:
+    """Plain values that `parse_config` reads back to an equal configuration."""
+    return {k: (list(v) if isinstance(v, tuple) else v) for k, v in dataclasses.asdict(config).items()}

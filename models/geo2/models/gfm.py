@@ -1,0 +1,147 @@
+"""The geometry foundation model: a small VGGT with alternating frame and global attention (Wang et al., VGGT, CVPR 2025).
+
+Ours differs in size, in a convolutional stem that a small data set can train, and in fixed position embeddings. The range head states
+a log-range and its uncertainty for each pixel at stride 4, the point head positions in the first camera's frame, the camera head the pose.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..config import GfmConfig
+from .layers import ConvBlock, SelfAttentionBlock, sine_positions
+
+CAMERA_PARAMETERS = 9
+"""Translation in metres / 10 (3), quaternion w x y z (4), field of view in radians, horizontal and vertical (2)."""
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """patches: [B, S, P, 2D]. camera: [B, S, 2D]. x8, x4: the stem's features [B * S, C, H/8, W/8] and [B * S, C, H/4, W/4]."""
+
+    patches: Tensor
+    camera: Tensor
+    x8: Tensor
+    x4: Tensor
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What the heads say. h, w = view size / 4.
+
+    tokens: [B, S, P, 2 * width]. log_range, log_scale: [B, S, 1, h, w], natural logarithm of metres. points: [B, S, 3, h, w], each
+    coordinate as sign(x) * log(1 + |x|), metres, first camera's right, forward, up. camera: [B, S, 9], relative to the first.
+    """
+
+    tokens: Tensor
+    log_range: Tensor
+    log_scale: Tensor
+    points: Tensor
+    camera: Tensor
+
+
+class Stem(nn.Module):
+    """Image to features at strides 4 and 8 and tokens at stride 16."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+
+        def down(c_in: int, c_out: int) -> nn.Sequential:
+            return nn.Sequential(nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), nn.GroupNorm(1, c_out), nn.GELU())
+
+        self.to4 = nn.Sequential(down(3, 24), down(24, 48), ConvBlock(48))
+        self.to8 = nn.Sequential(down(48, 96), ConvBlock(96))
+        self.to16 = nn.Conv2d(96, width, 3, stride=2, padding=1)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x4 = self.to4(image)
+        x8 = self.to8(x4)
+        return x4, x8, self.to16(x8)
+
+
+class DenseHead(nn.Module):
+    """Tokens back to stride 4, with the stem's features on the way up."""
+
+    def __init__(self, width: int, outputs: int) -> None:
+        super().__init__()
+        self.from16, self.from8, self.from4 = nn.Conv2d(2 * width, 96, 1), nn.Conv2d(96, 96, 1), nn.Conv2d(48, 48, 1)
+        self.mix8, self.reduce, self.mix4 = ConvBlock(96), nn.Conv2d(96, 48, 1), ConvBlock(48)
+        self.out = nn.Conv2d(48, outputs, 1)
+
+    def forward(self, tokens: Tensor, x8: Tensor, x4: Tensor) -> Tensor:
+        x = nn.functional.interpolate(self.from16(tokens), scale_factor=2.0, mode="nearest") + self.from8(x8)
+        x = nn.functional.interpolate(self.reduce(self.mix8(x)), scale_factor=2.0, mode="nearest") + self.from4(x4)
+        return self.out(self.mix4(x))
+
+
+class GeometryFoundationModel(nn.Module):
+    """Frames [B, S, 3, H, W] in [0, 1], H = W a multiple of 16, any S -> Geometry."""
+
+    def __init__(self, config: GfmConfig) -> None:
+        super().__init__()
+        D = config.width
+        self.config = config
+        self.stem = Stem(D)
+        self.special = nn.Parameter(torch.zeros(2, 1 + config.registers, D))  # first frame, other frames: camera token, registers
+        self.frame_blocks = nn.ModuleList(SelfAttentionBlock(D, config.heads) for _ in range(config.depth))
+        self.global_blocks = nn.ModuleList(SelfAttentionBlock(D, config.heads) for _ in range(config.depth))
+        self.range_head = DenseHead(D, 2)
+        self.point_head = DenseHead(D, 3)
+        self.camera_head = nn.Sequential(nn.LayerNorm(2 * D), nn.Linear(2 * D, D), nn.GELU(), nn.Linear(D, CAMERA_PARAMETERS))
+
+    def init_weights(self) -> "GeometryFoundationModel":
+        """Special tokens small and random; heads start at a range of 12 m with a scale of one, at the origin, unrotated."""
+        nn.init.normal_(self.special, std=0.02)
+        for head in (self.range_head, self.point_head):
+            nn.init.zeros_(head.out.weight)
+            nn.init.zeros_(head.out.bias)
+        last = self.camera_head[-1]
+        nn.init.zeros_(last.weight)
+        with torch.no_grad():
+            self.range_head.out.bias[0] = 2.5
+            last.bias.copy_(torch.tensor([0.0, 0, 0, 1, 0, 0, 0, 1.57, 1.57]))
+        return self
+
+    def forward(self, frames: Tensor, valid: Tensor | None = None) -> Geometry:
+        """valid [B, S, H, W] is 1 where a pixel holds data: tokens without any are hidden from all others."""
+        features = self.aggregate(frames, valid)
+        log_range, log_scale = self.ranges(features)
+        B, S = frames.shape[:2]
+        points = self.point_head(self._grid(features), features.x8, features.x4).unflatten(0, (B, S))  # [B, S, 3, h, w]
+        return Geometry(features.patches, log_range, log_scale, points, self.camera_head(features.camera))
+
+    def ranges(self, features: Aggregate) -> tuple[Tensor, Tensor]:
+        """Log-range and log-scale, [B, S, 1, h, w] each."""
+        B, S = features.patches.shape[:2]
+        out = self.range_head(self._grid(features), features.x8, features.x4).unflatten(0, (B, S))  # [B, S, 2, h, w]
+        return out[:, :, :1], out[:, :, 1:].clamp(-4, 2)
+
+    def _grid(self, features: Aggregate) -> Tensor:
+        B, S, _, C = features.patches.shape
+        side = features.x8.shape[-1] // 2
+        return features.patches.flatten(0, 1).transpose(1, 2).reshape(B * S, C, side, side)
+
+    def aggregate(self, frames: Tensor, valid: Tensor | None = None) -> Aggregate:
+        """Alternating attention within each frame and over all frames; the output concatenates the last of both."""
+        B, S, _, H, W = frames.shape
+        x4, x8, x16 = self.stem(frames.flatten(0, 1) * 2 - 1)
+        D, rows, columns = x16.shape[1:]
+        P = rows * columns
+        positions = sine_positions(rows, columns, D).to(x16)
+        patches = x16.flatten(2).transpose(1, 2) + positions  # [B * S, P, D]
+        special = torch.cat([self.special[:1], self.special[1:].expand(S - 1, -1, -1)]) if S > 1 else self.special[:1]
+        n = special.shape[1]
+        special = special[None].expand(B, -1, -1, -1).reshape(B * S, n, D)
+        x = torch.cat([special, patches], dim=1)  # [B * S, n + P, D]
+        frame_mask, global_mask = None, None
+        if valid is not None:
+            seen = nn.functional.max_pool2d(valid.reshape(B * S, 1, H, W), 16).flatten(1)  # [B * S, P]
+            frame_mask = torch.cat([torch.ones_like(seen[:, :1]).expand(-1, n), seen], dim=1)  # [B * S, n + P]
+            global_mask = frame_mask.reshape(B, S * (n + P))
+        frame_out = x
+        for frame_block, global_block in zip(self.frame_blocks, self.global_blocks, strict=True):
+            frame_out = frame_block(x, frame_mask)
+            x = global_block(frame_out.reshape(B, S * (n + P), D), global_mask).reshape(B * S, n + P, D)
+        both = torch.cat([frame_out, x], dim=-1).reshape(B, S, n + P, 2 * D)
+        return Aggregate(both[:, :, n:], both[:, :, 0], x8, x4)
