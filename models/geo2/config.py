@@ -51,7 +51,7 @@ class GeoMapConfig:
     range_min_m: float = 2.0
     range_max_m: float = 60.0
     slots: int = 16
-    embedding: int = 512
+    embedding: int = 256
     pooling: str = "geometric"
 
     def __post_init__(self) -> None:
@@ -65,7 +65,7 @@ class GfmTraining:
 
     batch: int = 8
     frames: int = 4
-    minutes: float = 10.0
+    minutes: float = 14.0
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_steps: int = 100
@@ -78,9 +78,13 @@ class GfmTraining:
 class GeoMapTraining:
     """Contrastive training (stage 1 of the method: CNN and GFM frozen, their features cached).
 
-    variants: cached versions of each sample, each with its own turn, colour jitter and field of view.
     limited_fov_share: part of the panoramas that keep only a random field of view.
-    heading_sigma_deg: error of the stated heading that training adds.
+    heading_sigma_deg: error of the stated heading that training adds; heading_uniform_share of the samples have one within
+    +- heading_uniform_deg instead, as between two rows of an orientation bank.
+    cities_per_batch: a batch comes from so many cities, since negatives of one city are the hard ones.
+    neighbour_share: part of a batch drawn as groups of `group` near samples: by position until `mining_after` of the budget, then by
+    similarity of their last embeddings.
+    exclusion_m: no negatives are tiles whose centres are nearer than this.
     """
 
     batch: int = 128
@@ -88,13 +92,18 @@ class GeoMapTraining:
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_steps: int = 200
-    variants: int = 1
     limited_fov_share: float = 0.25
-    heading_sigma_deg: float = 4.0
+    heading_sigma_deg: float = 3.0
+    heading_uniform_share: float = 0.3
+    heading_uniform_deg: float = 20.0
+    cities_per_batch: int = 2
     neighbour_share: float = 0.5
-    mining_minutes: float = 8.0
+    group: int = 4
+    mining_after: float = 0.25
+    label_smoothing: float = 0.05
     ema: float = 0.998
     exclusion_m: float = 28.0
+    validation_minutes: float = 8.0
 
 
 @dataclass(frozen=True)

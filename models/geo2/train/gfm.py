@@ -181,7 +181,7 @@ def held_out_error(model: GeometryFoundationModel, data: PretrainingData) -> dic
     return {"val_relative_range": float(relative), "val_height_m": float(height)}
 
 
-def train_gfm(config: Config, data_dir: Path, run: Path, resume: bool, minutes: float | None) -> None:
+def train_gfm(config: Config, data_dir: Path, run: Path, resume: bool) -> None:
     """Write gfm.pt into the run folder. With resume, go on from it; a finished stage returns at once."""
     t = config.gfm_training
     torch.manual_seed(config.seed)
@@ -194,12 +194,12 @@ def train_gfm(config: Config, data_dir: Path, run: Path, resume: bool, minutes: 
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         step, spent = state["step"], state["spent"]
-    clock = Clock(minutes if minutes is not None else t.minutes, spent)
+    clock = Clock(t.minutes, spent)
     if clock.progress >= 1:
         print("gfm: finished already")
         return
     data = PretrainingData(data_dir / "pretrain", config)
-    clock.started -= 0
+    clock = Clock(t.minutes, spent)  # reading the data does not count
     log = Log(run / "gfm.jsonl")
     saved = clock.spent
     while clock.progress < 1:

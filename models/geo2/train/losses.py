@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def info_nce(ground: Tensor, satellite: Tensor, scale: Tensor, ignore: Tensor) -> Tensor:
+def info_nce(ground: Tensor, satellite: Tensor, scale: Tensor, ignore: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Symmetric InfoNCE over a batch of pairs [B, D]; ignore [B, B] is true where i's tile is no negative of j (it shows the same place).
 
     The diagonal is the positive whatever `ignore` says of it.
@@ -14,7 +14,16 @@ def info_nce(ground: Tensor, satellite: Tensor, scale: Tensor, ignore: Tensor) -
     off_diagonal = ~torch.eye(len(logits), dtype=torch.bool, device=logits.device)
     logits = logits.masked_fill(ignore & off_diagonal, -1e4)
     target = torch.arange(len(logits), device=logits.device)
-    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.t(), target)) / 2
+    return (_smoothed(logits, target, label_smoothing) + _smoothed(logits.t(), target, label_smoothing)) / 2
+
+
+def _smoothed(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
+    """Cross entropy that spreads `smoothing` of the target over the negatives that count; ignored ones get none."""
+    log_p = F.log_softmax(logits, dim=1)
+    positive = -log_p[target, target]
+    counted = (logits > -1e3).float()
+    spread = -(log_p * counted).sum(1) / counted.sum(1)
+    return ((1 - smoothing) * positive + smoothing * spread).mean()
 
 
 def logistic_nll(location: Tensor, log_scale: Tensor, target: Tensor) -> Tensor:

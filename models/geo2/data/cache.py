@@ -1,0 +1,176 @@
+"""Frozen features of a view set on disk: computed once, memory-mapped by training. fp16; one array a field; resumable by city."""
+
+import json
+import time
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..config import Config
+from ..models.geomap import FrozenFeatures, GroundFeatures, SatelliteFeatures
+from .mosaic import build_mosaic, city_of
+from .samples import draw_sample, place_query
+from .view_set import ViewSet, load_images, read_view_set, to_metres
+
+BATCH = 32
+
+
+class FeatureTable:
+    """Arrays of one dataclass of features, a row an image, in a folder."""
+
+    def __init__(self, folder: Path, kind: type, rows: int, names: list[str] | None = None) -> None:
+        self.folder, self.kind, self.rows = folder, kind, rows
+        self.names = names or [f.name for f in fields(kind)]
+        self.arrays: dict[str, np.ndarray] = {}
+
+    def write(self, start: int, features: GroundFeatures | SatelliteFeatures) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in self.names:
+            values = getattr(features, name).to(torch.float16).cpu().numpy()
+            if name not in self.arrays:
+                path = self.folder / f"{name}.npy"
+                mode = "r+" if path.exists() else "w+"
+                self.arrays[name] = np.lib.format.open_memmap(path, mode, None if mode == "r+" else np.float16, (self.rows, *values.shape[1:]))
+            self.arrays[name][start : start + len(values)] = values
+
+    def flush(self) -> None:
+        for array in self.arrays.values():
+            array.flush()
+
+    def read(self, index: np.ndarray) -> GroundFeatures | SatelliteFeatures:
+        """Rows as float32 features."""
+        for name in self.names:
+            if name not in self.arrays:
+                self.arrays[name] = np.load(self.folder / f"{name}.npy", mmap_mode="r")
+        return self.kind(**{name: torch.from_numpy(self.arrays[name][index]).float() for name in self.names})
+
+
+def _fingerprint(config: Config, frozen: FrozenFeatures, folder: Path) -> str:
+    """Changes with the world, the frozen weights and what training varies."""
+    t = config.geomap_training
+    mark = zlib.crc32((folder / "world.json").read_bytes())
+    for value in frozen.state_dict().values():
+        mark = zlib.crc32(value.cpu().numpy().tobytes(), mark)
+    varied = (config.seed, config.geometry, t.limited_fov_share, t.heading_sigma_deg, t.heading_uniform_share, t.heading_uniform_deg)
+    return f"{zlib.crc32(repr(varied).encode(), mark):08x}"
+
+
+def _tensors(frozen: FrozenFeatures, *images: list[np.ndarray]) -> list[Tensor]:
+    device = next(frozen.parameters()).device
+    return [torch.from_numpy(np.stack(group)).to(device) for group in images]
+
+
+@dataclass(frozen=True)
+class PairCache:
+    """Training pairs: features of both views, row by row; city index [n], tile centres and cameras in metres [n, 2] of the city's frame."""
+
+    ground: FeatureTable
+    satellite: FeatureTable
+    city: np.ndarray
+    centre_m: np.ndarray
+    query_m: np.ndarray
+
+
+@torch.inference_mode()
+def build_pair_cache(config: Config, frozen: FrozenFeatures, folder: Path, out: Path) -> PairCache:
+    """Compute what is missing of the pair cache of a split, a city at a time."""
+    view_set = read_view_set(folder)
+    mark = _fingerprint(config, frozen, folder)
+    out = out / mark
+    out.mkdir(parents=True, exist_ok=True)
+    n = len(view_set.queries)
+    ground, satellite = FeatureTable(out / "ground", GroundFeatures, n), FeatureTable(out / "satellite", SatelliteFeatures, n)
+    cities = sorted({city_of(q.query_id) for q in view_set.queries})
+    city, centre_m, query_m = np.zeros(n, np.int32), np.zeros((n, 2)), np.zeros((n, 2))
+    started, done = time.monotonic(), 0
+    for number, name in enumerate(cities):
+        rows = np.array([i for i, q in enumerate(view_set.queries) if city_of(q.query_id) == name])
+        finished = out / f"{name}.json"
+        if not finished.exists():
+            places = _cache_city(config, frozen, view_set, name, rows, ground, satellite)
+            ground.flush()
+            satellite.flush()
+            finished.write_text(json.dumps(places))
+            done += len(rows)
+            rate = done / (time.monotonic() - started)
+            print(f"cache: {rows[-1] + 1}/{n} pairs, {rate:.1f}/s, {(n - rows[-1] - 1) / rate:.0f} s left", flush=True)
+        places = json.loads(finished.read_text())
+        city[rows], centre_m[rows], query_m[rows] = number, places["centre_m"], places["query_m"]
+    return PairCache(ground, satellite, city, centre_m, query_m)
+
+
+def _cache_city(
+    config: Config, frozen: FrozenFeatures, view_set: ViewSet, name: str, rows: np.ndarray, ground: FeatureTable, satellite: FeatureTable
+) -> dict[str, list[list[float]]]:
+    tiles = [t for t in view_set.tiles if city_of(t.tile_id) == name]
+    mosaic = build_mosaic(view_set, tiles, config.geometry.tile_m, load_images(view_set, [t.image for t in tiles]))
+    places: dict[str, list[list[float]]] = {"centre_m": [], "query_m": []}
+
+    def draw(row: int):  # noqa: ANN202
+        query = view_set.queries[row]
+        return draw_sample(view_set.image(query.image), query, mosaic, config, np.random.default_rng([config.seed, int(row)]))
+
+    with ThreadPoolExecutor(1) as pool:
+        for batch, samples in _prefetched(pool, draw, rows):
+            canvas, mask, tile = _tensors(frozen, [s.canvas for s in samples], [s.mask for s in samples], [s.tile for s in samples])
+            ground.write(int(batch[0]), frozen.ground(canvas, mask))
+            satellite.write(int(batch[0]), frozen.satellite(tile))
+            places["centre_m"] += [s.centre_m.tolist() for s in samples]
+            places["query_m"] += [s.query_m.tolist() for s in samples]
+    return places
+
+
+def _prefetched(pool: ThreadPoolExecutor, draw, rows: np.ndarray) -> Iterator[tuple[np.ndarray, list]]:  # noqa: ANN001
+    batches = np.split(rows, range(BATCH, len(rows), BATCH))
+    make = lambda batch: [draw(int(row)) for row in batch]  # noqa: E731
+    following = pool.submit(make, batches[0])
+    for i, batch in enumerate(batches):
+        samples = following.result()
+        if i + 1 < len(batches):
+            following = pool.submit(make, batches[i + 1])
+        yield batch, samples
+
+
+@dataclass(frozen=True)
+class GalleryCache:
+    """A split for evaluation, north up: tiles, queries with known heading; positions in metres of one frame, [n, 2]."""
+
+    ground: FeatureTable
+    satellite: FeatureTable
+    tile_m: np.ndarray
+    query_m: np.ndarray
+    photo: np.ndarray
+
+
+@torch.inference_mode()
+def build_gallery_cache(config: Config, frozen: FrozenFeatures, folder: Path, out: Path) -> GalleryCache:
+    """Features of every tile and of every query, placed north up."""
+    view_set = read_view_set(folder)
+    out = out / _fingerprint(config, frozen, folder)
+    ground = FeatureTable(out / "ground", GroundFeatures, len(view_set.queries))
+    satellite = FeatureTable(out / "satellite", SatelliteFeatures, len(view_set.tiles))
+    if not (out / "complete").exists():
+        for start in range(0, len(view_set.tiles), BATCH):
+            images = load_images(view_set, [t.image for t in view_set.tiles[start : start + BATCH]])
+            satellite.write(start, frozen.satellite(*_tensors(frozen, images)))
+        for start in range(0, len(view_set.queries), BATCH):
+            queries = view_set.queries[start : start + BATCH]
+            placed = [place_query(view_set.image(q.image), q, 0.0, config) for q in queries]
+            ground.write(start, frozen.ground(*_tensors(frozen, [c for c, _ in placed], [m for _, m in placed])))
+        ground.flush()
+        satellite.flush()
+        (out / "complete").write_text("")
+    origin = view_set.tiles[0].centre
+    return GalleryCache(
+        ground,
+        satellite,
+        to_metres(np.array([t.centre for t in view_set.tiles]), origin),
+        to_metres(np.array([(q.lon, q.lat) for q in view_set.queries]), origin),
+        np.array([q.kind == "photo" for q in view_set.queries]),
+    )

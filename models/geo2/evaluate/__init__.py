@@ -1,0 +1,1 @@
+"""Evaluation of the released ONNX files on view sets (protocols: EVALUATION)."""

@@ -1,0 +1,62 @@
+"""`python -m geo2.train STAGE --config F --data DIR --out RUN [--resume] [--time-budget 90m]`."""
+
+import argparse
+import dataclasses
+import re
+import sys
+from pathlib import Path
+
+import torch
+
+from ..config import load_config
+from .geomap import train_geomap
+from .gfm import train_gfm
+
+STAGES = {"gfm": train_gfm, "geomap": train_geomap}
+
+
+def minutes_of(text: str) -> float:
+    """`90m`, `1.5h`, `45s` or plain minutes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([hms]?)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"expected a duration such as 90m, 1.5h or 45s, got {text!r}")
+    return float(match[1]) * {"h": 60, "m": 1, "": 1, "s": 1 / 60}[match[2]]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m geo2.train", description="Train one stage of the method.")
+    parser.add_argument("stage", choices=STAGES, help="gfm: pretrain the geometry model; geomap: train the embedding")
+    parser.add_argument("--config", type=Path, required=True, help="YAML file, see models/configs/geo2")
+    parser.add_argument("--data", type=Path, required=True, help="a world built by null_island")
+    parser.add_argument("--out", type=Path, required=True, help="run folder: checkpoints, log")
+    parser.add_argument("--resume", action="store_true", help="go on from the stage's checkpoint, when there is one")
+    parser.add_argument("--time-budget", type=minutes_of, help="minutes of training instead of the configuration's, e.g. 90m")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = _parser()
+    args = parser.parse_args(argv)
+    try:
+        config = load_config(args.config)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    if config.device == "cuda" and not torch.cuda.is_available():
+        parser.error("device: cuda is configured, and this machine has none; use a CPU configuration")
+    args.out.mkdir(parents=True, exist_ok=True)
+    minutes = args.time_budget
+    if minutes is not None:
+        part = getattr(config, f"{args.stage}_training")
+        config = dataclasses.replace(config, **{f"{args.stage}_training": dataclasses.replace(part, minutes=minutes)})
+    try:
+        STAGES[args.stage](config, args.data, args.out, args.resume)
+    except (FileNotFoundError, ValueError) as error:
+        sys.stderr.write(f"{args.stage}: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

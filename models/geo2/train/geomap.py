@@ -1,0 +1,195 @@
+"""Stage `geomap`: contrastive training of the embedding on frozen, cached features (stage 1 of the method).
+
+A batch comes from a few cities. Part of it are groups of near samples: near in space first, then near in the embedding space, as far as
+their last embeddings tell, which costs nothing to keep.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..config import Config, to_dict
+from ..data.cache import GalleryCache, PairCache, build_gallery_cache, build_pair_cache
+from ..evaluate.metrics import hit_rate, nearest_tile, recall, semi_positives
+from ..models.geomap import FrozenFeatures, GeoMapHead
+from .checkpoint import load_checkpoint, save_checkpoint
+from .losses import info_nce
+from .schedule import Clock, Log, set_learning_rate
+
+EVALUATION_BATCH = 64
+
+
+def load_frozen(config: Config, run: Path) -> FrozenFeatures:
+    """The frozen parts: the pretrained geometry model of the run and the CNN's ImageNet weights."""
+    frozen = FrozenFeatures(config)
+    frozen.gfm.load_state_dict(load_checkpoint(run / "gfm.pt")["model"])
+    frozen.cnn.load_imagenet()
+    return frozen.eval().requires_grad_(False)
+
+
+class ExponentialMovingAverage:
+    """A slowly following copy of a module's parameters, warmed up over its first steps."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay, self.steps = decay, 0
+        self.values = {name: p.detach().clone() for name, p in module.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        for name, value in module.state_dict().items():
+            self.values[name].lerp_(value, 1 - decay) if value.is_floating_point() else self.values[name].copy_(value)
+
+
+@dataclass
+class LastEmbeddings:
+    """What the model last said of each training pair, float32 [n, D]; zeros where it has not seen it yet."""
+
+    ground: Tensor
+    satellite: Tensor
+
+    def near(self, index: int, candidates: np.ndarray, count: int) -> np.ndarray:
+        """The candidates that are most easily mistaken for the pair, either way round."""
+        score = self.satellite[candidates] @ self.ground[index] + self.ground[candidates] @ self.satellite[index]
+        return candidates[score.topk(min(count, len(candidates))).indices.numpy()]
+
+
+class PairSampler:
+    """Batches of row numbers: a few cities, half of each in groups of near samples."""
+
+    def __init__(self, cache: PairCache, config: Config) -> None:
+        t = config.geomap_training
+        self.cache, self.config = cache, t
+        self.rows = [np.flatnonzero(cache.city == c) for c in range(int(cache.city.max()) + 1)]
+        if min(len(r) for r in self.rows) < t.group:
+            raise ValueError(f"train: expected at least {t.group} queries a city, got {min(len(r) for r in self.rows)}")
+
+    def batch(self, rng: np.random.Generator, last: LastEmbeddings | None) -> np.ndarray:
+        """last: embeddings to mine by; None groups by position."""
+        t = self.config
+        cities = rng.choice(len(self.rows), min(t.cities_per_batch, len(self.rows)), replace=False)
+        share = t.batch // len(cities)
+        return np.concatenate([self._from_city(self.rows[c], share, rng, last) for c in cities])
+
+    def _from_city(self, rows: np.ndarray, count: int, rng: np.random.Generator, last: LastEmbeddings | None) -> np.ndarray:
+        t = self.config
+        chosen: dict[int, None] = {}
+        for anchor in rng.choice(rows, round(count * t.neighbour_share / t.group), replace=True):
+            apart = np.hypot(*(self.cache.centre_m[rows] - self.cache.centre_m[anchor]).T)
+            candidates = rows[apart >= t.exclusion_m]
+            if last is None:
+                order = np.argsort(apart[apart >= t.exclusion_m])[: 4 * t.group]
+                near = candidates[order]
+            else:
+                near = last.near(int(anchor), candidates, 4 * t.group)
+            picked = rng.choice(near, min(t.group - 1, len(near)), replace=False)
+            chosen |= dict.fromkeys([int(anchor), *map(int, picked)])
+        for row in rng.permutation(rows):
+            if len(chosen) >= count:
+                break
+            chosen[int(row)] = None
+        return np.array(list(chosen)[:count])
+
+
+def ignored(cache: PairCache, rows: np.ndarray, exclusion_m: float) -> Tensor:
+    """[B, B], true where tile j shows the place of query i, or i's tile, so that it is no negative."""
+    same_city = cache.city[rows][:, None] == cache.city[rows][None, :]
+    apart = np.linalg.norm(cache.centre_m[rows][:, None] - cache.centre_m[rows][None, :], axis=-1)
+    return torch.from_numpy(same_city & (apart < exclusion_m))
+
+
+@torch.inference_mode()
+def embed_table(embed, table, rows: int) -> np.ndarray:  # noqa: ANN001
+    """All rows of a feature table, [rows, D]."""
+    parts = [embed(table.read(np.arange(start, min(start + EVALUATION_BATCH, rows)))) for start in range(0, rows, EVALUATION_BATCH)]
+    return torch.cat(parts).numpy()
+
+
+def validate(head: GeoMapHead, gallery: GalleryCache) -> dict[str, float]:
+    """R@1, R@10 and hit rate of panoramas, R@10 of photos, all with known heading, nearest tile as truth."""
+    head.eval()
+    satellite = embed_table(head.satellite, gallery.satellite, len(gallery.tile_m))
+    ground = embed_table(head.ground, gallery.ground, len(gallery.query_m))
+    head.train()
+    truth = nearest_tile(gallery.query_m, gallery.tile_m)
+    similarity = ground @ satellite.T
+    row, column = ~gallery.photo, gallery.photo
+    covering = semi_positives(gallery.query_m, gallery.tile_m)
+    report = {"val_r1": recall(similarity[row], truth[row], 1), "val_r10": recall(similarity[row], truth[row], 10)}
+    report["val_hit"] = hit_rate(similarity[row], truth[row], covering[row])
+    if column.any():
+        report["val_photo_r1"] = recall(similarity[column], truth[column], 1)
+        report["val_photo_r10"] = recall(similarity[column], truth[column], 10)
+    return report
+
+
+def train_geomap(config: Config, data_dir: Path, run: Path, resume: bool) -> None:
+    """Write geomap.pt (with the averaged weights as `head`) into the run folder. With resume, go on from it."""
+    t = config.geomap_training
+    device = torch.device(config.device)
+    frozen = load_frozen(config, run).to(device)
+    cache = build_pair_cache(config, frozen, data_dir / "train", run / "cache" / "train")
+    gallery = build_gallery_cache(config, frozen, data_dir / "val", run / "cache" / "val")
+    torch.manual_seed(config.seed)
+    head = GeoMapHead(config).to(device)
+    optimizer = torch.optim.AdamW(_groups(head, t.weight_decay), lr=t.learning_rate, betas=(0.9, 0.98))
+    average = ExponentialMovingAverage(head, t.ema)
+    n, width = len(cache.city), config.geomap.embedding
+    last = LastEmbeddings(torch.zeros(n, width), torch.zeros(n, width))
+    path, step, spent = run / "geomap.pt", 0, 0.0
+    if resume and path.exists():
+        state = load_checkpoint(path)
+        head.load_state_dict(state["raw"])
+        optimizer.load_state_dict(state["optimizer"])
+        average.values, average.steps = state["head"], state["step"]
+        last = LastEmbeddings(state["last_ground"].float(), state["last_satellite"].float())
+        step, spent = state["step"], state["spent"]
+    clock = Clock(t.minutes, spent)
+    if clock.progress >= 1:
+        print("geomap: finished already")
+        return
+    sampler, log = PairSampler(cache, config), Log(run / "geomap.jsonl")
+    evaluated = clock.spent
+    while clock.progress < 1:
+        rate = set_learning_rate(optimizer, t.learning_rate, step, t.warmup_steps, clock.progress)
+        rng = np.random.default_rng([config.seed, step])
+        rows = sampler.batch(rng, last if clock.progress >= t.mining_after else None)
+        ground = head.ground(_to(cache.ground.read(rows), device))
+        satellite = head.satellite(_to(cache.satellite.read(rows), device))
+        loss = info_nce(ground, satellite, head.scale(), ignored(cache, rows, t.exclusion_m).to(device), t.label_smoothing)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
+        optimizer.step()
+        average.update(head)
+        last.ground[rows], last.satellite[rows] = ground.detach().float().cpu(), satellite.detach().float().cpu()
+        step += 1
+        if step % 50 == 0:
+            with torch.no_grad():
+                right = float(((ground @ satellite.t()).argmax(1).cpu() == torch.arange(len(rows))).float().mean())
+            log.write(stage="geomap", step=step, seconds=clock.spent, rate=rate, loss=loss.item(), batch_r1=right, scale=head.scale().item())
+        if clock.spent - evaluated > t.validation_minutes * 60 or clock.progress >= 1:
+            evaluated = clock.spent
+            averaged = GeoMapHead(config)
+            averaged.load_state_dict({k: v.cpu() for k, v in average.values.items()})
+            log.write(stage="geomap", step=step, seconds=clock.spent, **validate(averaged, gallery))
+            state = {"config": to_dict(config), "raw": head.state_dict(), "head": average.values, "optimizer": optimizer.state_dict()}
+            state |= {"last_ground": last.ground.half(), "last_satellite": last.satellite.half()}
+            save_checkpoint(path, state | {"step": step, "spent": clock.spent})
+
+
+def _groups(module: nn.Module, weight_decay: float) -> list[dict]:
+    """Matrices and kernels decay; biases, norms, positions and the temperature do not."""
+    decayed = [p for name, p in module.named_parameters() if p.ndim >= 2 and "position" not in name]
+    others = [p for name, p in module.named_parameters() if p.ndim < 2 or "position" in name]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _to(features, device: torch.device):  # noqa: ANN001, ANN202
+    if device.type == "cpu":
+        return features
+    return type(features)(**{name: value.to(device) for name, value in vars(features).items()})
