@@ -112,7 +112,7 @@ def _cache_city(
     mosaic = build_mosaic(view_set, tiles, config.geometry.tile_m, load_images(view_set, [t.image for t in tiles]))
     places: dict[str, list[list[float]]] = {"centre_m": [], "query_m": []}
 
-    def draw(row: int):  # noqa: ANN202
+    def draw(row: int):
         query = view_set.queries[row]
         return draw_sample(view_set.image(query.image), query, mosaic, config, np.random.default_rng([config.seed, int(row)]))
 
@@ -126,7 +126,7 @@ def _cache_city(
     return places
 
 
-def _prefetched(pool: ThreadPoolExecutor, draw, rows: np.ndarray) -> Iterator[tuple[np.ndarray, list]]:  # noqa: ANN001
+def _prefetched(pool: ThreadPoolExecutor, draw, rows: np.ndarray) -> Iterator[tuple[np.ndarray, list]]:
     batches = np.split(rows, range(BATCH, len(rows), BATCH))
     make = lambda batch: [draw(int(row)) for row in batch]  # noqa: E731
     following = pool.submit(make, batches[0])

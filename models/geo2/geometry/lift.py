@@ -72,7 +72,7 @@ class PolarLift(nn.Module):
         self.register_buffer("matrix", matrix, persistent=False)  # [A * bins, cells * cells]
 
     def forward(self, features: Tensor, probability: Tensor) -> Tensor:
-        B, C, rows, A = features.shape
+        B, C, _, A = features.shape
         weight = probability[:, : self.bins].permute(0, 3, 1, 2)  # [B, A, bins, rows]
         polar = torch.matmul(weight, features.permute(0, 3, 2, 1))  # [B, A, bins, C]
         polar = polar.permute(0, 3, 1, 2).reshape(B, C, A * self.bins)  # [B, C, A * bins]

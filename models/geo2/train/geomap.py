@@ -103,7 +103,7 @@ def ignored(cache: PairCache, rows: np.ndarray, exclusion_m: float) -> Tensor:
 
 
 @torch.inference_mode()
-def embed_table(embed, table, rows: int) -> np.ndarray:  # noqa: ANN001
+def embed_table(embed, table, rows: int) -> np.ndarray:
     """All rows of a feature table, [rows, D]."""
     parts = [embed(table.read(np.arange(start, min(start + EVALUATION_BATCH, rows)))) for start in range(0, rows, EVALUATION_BATCH)]
     return torch.cat(parts).numpy()
@@ -189,7 +189,7 @@ def _groups(module: nn.Module, weight_decay: float) -> list[dict]:
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
-def _to(features, device: torch.device):  # noqa: ANN001, ANN202
+def _to(features, device: torch.device):
     if device.type == "cpu":
         return features
     return type(features)(**{name: value.to(device) for name, value in vars(features).items()})

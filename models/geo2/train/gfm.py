@@ -104,7 +104,7 @@ class PretrainingData:
         frames, log_range, points, camera = [], [], [], []
         for _, canvas, v in frames_of:
             frames.append(views[canvas, v])
-        for index, (b, canvas, v) in enumerate(frames_of):
+        for index, (_, canvas, v) in enumerate(frames_of):
             who, shift = members[canvas]
             ranges = self.ranges[who][self.row[v], (self.column[v] - shift) % W]  # [h, w]
             seen = (ranges > 0) & ~self.outside[v]

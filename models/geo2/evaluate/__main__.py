@@ -1,0 +1,44 @@
+"""`python -m geo2.evaluate retrieval --model DIR --data DIR --out report.json` and `... suite --seed N --out DIR`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from .embedder import Embedder
+from .report import format_table, write_report
+from .retrieval import evaluate_split
+from .suite import evaluate_suite
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m geo2.evaluate", description="Evaluate a released model's ONNX files.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    retrieval = commands.add_parser("retrieval", help="R@k and hit rate on one view set")
+    retrieval.add_argument("--model", type=Path, required=True, help="folder of a released version")
+    retrieval.add_argument("--data", type=Path, required=True, help="view set with tiles.csv and queries.csv")
+    retrieval.add_argument("--out", type=Path, required=True, help="report.json to write")
+    suite = commands.add_parser("suite", help="render fresh splits of Null Island, then retrieval and the service's answers on them")
+    suite.add_argument("--seed", type=int, default=2026, help="seed of the splits (default 2026)")
+    suite.add_argument("--out", type=Path, required=True, help="folder for the splits and report.json")
+    suite.add_argument("--config", type=Path, default=Path("models/configs/null_island/evaluate.yaml"), help="which splits to render")
+    suite.add_argument("--model", type=Path, help="folder of a released version (default: the one that is served)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = _parser().parse_args(argv)
+    try:
+        if args.command == "suite":
+            rows = evaluate_suite(args.config, args.seed, args.out, args.model)
+        else:
+            rows = evaluate_split(Embedder(args.model), args.data, args.data.name)
+            write_report(args.out, rows)
+    except (FileNotFoundError, ValueError) as error:
+        sys.stderr.write(f"evaluate: {error}\n")
+        return 1
+    print(format_table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

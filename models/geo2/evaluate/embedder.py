@@ -1,0 +1,46 @@
+"""Runs the released ONNX files of the embedding, as the service does."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ..config import GeometryConfig
+from ..export import onnx_session
+from ..manifest import read_manifest
+
+BATCH = 16
+
+
+class Embedder:
+    """ground.onnx and satellite.onnx of a released model's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.manifest = read_manifest(folder)
+        graphs = self.manifest["graphs"]
+        self._ground = onnx_session(folder / graphs["ground"]["file"])
+        self._satellite = onnx_session(folder / graphs["satellite"]["file"])
+        ground, satellite = self.manifest["geometry"]["ground"], self.manifest["geometry"]["satellite"]
+        self.geometry = GeometryConfig(
+            canvas_width_px=ground["widthPx"],
+            canvas_height_px=ground["heightPx"],
+            elevation_top_deg=ground["elevationTopDeg"],
+            elevation_bottom_deg=ground["elevationBottomDeg"],
+            tile_px=satellite["widthPx"],
+            tile_m=satellite["metresPerTile"],
+        )
+
+    @property
+    def name(self) -> str:
+        return self.manifest["name"]
+
+    def ground(self, canvases: list[np.ndarray], masks: list[np.ndarray]) -> np.ndarray:
+        """uint8 canvases and masks -> [n, D]."""
+        parts = [
+            self._ground.run(None, {"image": np.stack(canvases[i : i + BATCH]), "mask": np.stack(masks[i : i + BATCH])})[0]
+            for i in range(0, len(canvases), BATCH)
+        ]
+        return np.concatenate(parts)
+
+    def satellite(self, tiles: list[np.ndarray]) -> np.ndarray:
+        """uint8 tiles -> [n, D]."""
+        return np.concatenate([self._satellite.run(None, {"image": np.stack(tiles[i : i + BATCH])})[0] for i in range(0, len(tiles), BATCH)])

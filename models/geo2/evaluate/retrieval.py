@@ -1,0 +1,136 @@
+"""Retrieval metrics of a released model on a view set: every tile is the gallery, the nearest tile is the truth."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..config import GeometryConfig
+from ..data.canvas import limit_field_of_view, place_panorama, place_photo
+from ..data.mosaic import build_mosaic, city_of
+from ..data.view_set import Query, ViewSet, load_images, read_view_set, to_metres
+from .embedder import Embedder
+from .metrics import hit_rate, nearest_tile, ranks, semi_positives
+from .report import share_row
+
+HEADINGS = 8
+PRIOR_RADIUS_M = 300.0
+WIDE_PHOTO_DEG = 85.0
+SEED = 20260101
+"""Of random rolls, limited fields of view and priors: fixed, so that two models see the same queries."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How queries are presented. heading_known: north up, else the canvas starts at the image's middle, turned at random for panoramas."""
+
+    name: str
+    kind: str
+    heading_known: bool
+    fov_deg: float | None = None
+    prior: bool = False
+    wide_only: bool = False
+
+
+CONDITIONS = (
+    Condition("aligned", "panorama", True),
+    Condition("aligned_near300", "panorama", True, prior=True),
+    Condition("unknown_heading", "panorama", False),
+    Condition("fov180", "panorama", True, fov_deg=180),
+    Condition("fov90", "panorama", True, fov_deg=90),
+    Condition("fov70", "panorama", True, fov_deg=70),
+    Condition("photo", "photo", True),
+    Condition("photo90", "photo", True, wide_only=True),
+    Condition("photo_near300", "photo", True, prior=True),
+    Condition("photo_unknown_heading", "photo", False),
+)
+
+
+def orientation_bank(view_set: ViewSet, geometry: GeometryConfig, headings: int) -> Iterable[list[np.ndarray]]:
+    """For each tile its crops with azimuth 360 * r / headings up, r = 0 ... headings - 1, cut from the city's mosaic."""
+    metres_per_px = geometry.tile_m / geometry.tile_px
+    for city in dict.fromkeys(city_of(t.tile_id) for t in view_set.tiles):
+        tiles = [t for t in view_set.tiles if city_of(t.tile_id) == city]
+        images = load_images(view_set, [t.image for t in tiles])
+        mosaic = build_mosaic(view_set, tiles, geometry.tile_m, images)
+        for tile, image in zip(tiles, images, strict=True):
+            x, y = to_metres(np.array([tile.centre]), mosaic.origin)[0] * (1, -1) / metres_per_px
+            yield [image, *(mosaic.turned_crop(x, y, geometry.tile_px, 360 * r / headings) for r in range(1, headings))]
+
+
+def present(
+    query: Query, image: np.ndarray, condition: Condition, geometry: GeometryConfig, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Canvas, mask and the azimuth that the canvas' middle truly looks towards."""
+    heading, fov = query.heading_deg or 0.0, query.fov_deg or 90.0
+    if query.kind == "photo":
+        return *place_photo(image, fov, heading if condition.heading_known else 0.0, geometry), 0.0 if condition.heading_known else heading
+    roll = float(rng.integers(360))
+    north = 0.0 if condition.heading_known else -roll
+    canvas, mask = place_panorama(image, fov, heading + north, geometry)
+    if condition.fov_deg is not None:
+        middle = roll if condition.heading_known else 0.0
+        canvas, mask = limit_field_of_view(canvas, mask, (middle + 180) % 360 - 180, condition.fov_deg)
+    return canvas, mask, -north % 360
+
+
+def prior_mask(query_m: np.ndarray, tile_m: np.ndarray, half_tile_m: float, rng: np.random.Generator) -> np.ndarray:
+    """[n, m], true for tiles that a circle of PRIOR_RADIUS_M touches; the circle contains the query, its centre is anywhere that allows."""
+    angle, length = rng.uniform(0, 2 * np.pi, len(query_m)), PRIOR_RADIUS_M * np.sqrt(rng.uniform(0, 1, len(query_m)))
+    centre = query_m + np.stack([np.sin(angle), np.cos(angle)], 1) * length[:, None]
+    beyond = np.maximum(np.abs(centre[:, None] - tile_m[None]) - half_tile_m, 0)
+    return np.hypot(beyond[..., 0], beyond[..., 1]) <= PRIOR_RADIUS_M
+
+
+def evaluate_split(embedder: Embedder, folder: Path, split: str, conditions: tuple[Condition, ...] = CONDITIONS) -> list[dict]:
+    """Rows of one view set that has tiles and located queries. ValueError when it has none."""
+    view_set = read_view_set(folder)
+    if not view_set.tiles or not view_set.queries:
+        raise ValueError(f"{folder.name}: expected tiles and queries")
+    g = embedder.geometry
+    bank = np.concatenate([embedder.satellite(crops) for crops in orientation_bank(view_set, g, HEADINGS)])
+    bank = bank.reshape(len(view_set.tiles), HEADINGS, -1)  # [m, R, D]
+    origin = view_set.tiles[0].centre
+    tile_m = to_metres(np.array([t.centre for t in view_set.tiles]), origin)
+    images = dict(zip((q.query_id for q in view_set.queries), load_images(view_set, [q.image for q in view_set.queries]), strict=True))
+    rows = []
+    for condition in conditions:
+        queries = [q for q in view_set.queries if q.kind == condition.kind and q.lon is not None]
+        if condition.wide_only:
+            queries = [q for q in queries if (q.fov_deg or 0) >= WIDE_PHOTO_DEG]
+        if not queries:
+            continue
+        rng = np.random.default_rng(SEED)
+        shown = [present(q, images[q.query_id], condition, g, rng) for q in queries]
+        embedding = embedder.ground([s[0] for s in shown], [s[1] for s in shown])
+        if condition.heading_known:
+            similarity = embedding @ bank[:, 0].T  # [n, m]
+        else:
+            all_headings = np.einsum("nd,mrd->nmr", embedding, bank)
+            similarity = all_headings.max(-1)
+        query_m = to_metres(np.array([(q.lon, q.lat) for q in queries]), origin)
+        truth = nearest_tile(query_m, tile_m)
+        if condition.prior:
+            allowed = prior_mask(query_m, tile_m, g.tile_m / 2, rng)
+            similarity = np.where(allowed, similarity, -2.0)
+        rows += _rows(embedder.name, split, condition.name, similarity, truth, semi_positives(query_m, tile_m, g.tile_m / 2))
+        if not condition.heading_known:
+            first = similarity.argmax(1)
+            right = np.flatnonzero(first == truth)
+            found = all_headings[right, truth[right]].argmax(-1) * 360 / HEADINGS
+            error = np.abs((found - np.array([shown[i][2] for i in right]) + 180) % 360 - 180)
+            share = 100 * float((error <= 180 / HEADINGS + 1e-6).mean()) if len(right) else 0.0
+            rows.append(share_row(embedder.name, split, condition.name, "heading_right_of_r1", share, len(right)))
+    return rows
+
+
+def _rows(system: str, split: str, condition: str, similarity: np.ndarray, truth: np.ndarray, covering: np.ndarray) -> list[dict]:
+    n, references = similarity.shape
+    rank, pessimistic = ranks(similarity, truth), ranks(similarity, truth, pessimistic=True)
+    row = lambda metric, percent: share_row(system, split, condition, metric, percent, n)  # noqa: E731
+    rows = [row(f"r{k}", 100 * float((rank < k).mean())) for k in (1, 5, 10)]
+    rows.append(row("r1pct", 100 * float((rank < references // 100).mean())))
+    rows.append(row("r1_pessimistic", 100 * float((pessimistic < 1).mean())))
+    rows.append(row("hit", hit_rate(similarity, truth, covering)))
+    return rows
