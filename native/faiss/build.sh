@@ -27,6 +27,13 @@ headers() { # the folder that holds header $2 of npm package $1
 node_api=$(headers node-api-headers node_api.h /include)
 node_addon_api=$(headers node-addon-api napi.h "")
 
+# Two builds at once, such as of two test files, would write over each other.
+mkdir -p "$build"
+if command -v flock >/dev/null; then
+  exec 9>"$build/.lock"
+  flock 9
+fi
+
 # Everything that the result depends on: a change of any of these builds again.
 fingerprint=$(
   {
@@ -51,7 +58,6 @@ elif [ ! -e /usr/include/faiss/Index.h ] && [ ! -e /usr/local/include/faiss/Inde
   fail "FAISS is missing: apt-get install libfaiss-dev libopenblas-dev (or set FAISS_DIR to an installation of it)"
 fi
 
-mkdir -p "$build"
 log=$build/build.log
 if ! {
   cmake -S "$here" -B "$build/cmake" \

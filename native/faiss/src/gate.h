@@ -21,6 +21,7 @@ class Gate {
   /// Calls `start` as soon as every gate in `needs` admits it. Requests that need several gates enter all their queues at
   /// once, so the order is the same everywhere and nothing can deadlock. `leave(needs)` must follow.
   static void enter(const Needs& needs, std::function<void()> start) {
+    if (needs.empty()) return start();
     auto request = std::make_shared<Request>(Request{needs, std::move(start)});
     for (const auto& need : needs) need.first->queue_.push_back(request);
     for (const auto& need : needs) need.first->pump();

@@ -1,0 +1,229 @@
+#include "file.h"
+
+#include <faiss/IndexIVF.h>
+#include <faiss/IndexPreTransform.h>
+#include <faiss/impl/FaissException.h>
+#include <faiss/impl/io.h>
+#include <faiss/index_io.h>
+#include <faiss/invlists/OnDiskInvertedLists.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+
+#include "errors.h"
+#include "flat.h"
+#include "inspect.h"
+
+namespace geo2 {
+namespace {
+
+[[noreturn]] void corrupt(const std::string& name, const std::string& why) {
+  fail(kFileCorrupt, name, " is not a whole FAISS index: ", why, ".");
+}
+
+/// FAISS reads the length of an array and makes room for it before it reads the array, so that one flipped bit of a
+/// length takes all memory. No honest length is larger than the file. A lone label of an inverted list reads like a
+/// length and may be larger than a small file, hence the allowance.
+void check_length(const void* item, size_t item_size, size_t items, size_t whole, const std::string& name) {
+  constexpr uint64_t allowance = uint64_t{1} << 28;
+  if (item_size != sizeof(uint64_t) || items != 1) return;
+  uint64_t length = 0;
+  std::memcpy(&length, item, sizeof length);
+  if (length > whole && length > allowance) corrupt(name, "it is damaged");
+}
+
+class FileReader final : public faiss::FileIOReader {  // FAISS maps inverted lists of this class only
+ public:
+  explicit FileReader(const OpenFile& file) : faiss::FileIOReader(file.stream()), file_(file) { name = file.path(); }
+  size_t operator()(void* items, size_t size, size_t count) override {
+    const size_t got = faiss::FileIOReader::operator()(items, size, count);
+    if (got == count) check_length(items, size, count, file_.size(), name);
+    return got;
+  }
+  bool at_end() const { return std::ftell(f) == static_cast<long>(file_.size()); }
+
+ private:
+  const OpenFile& file_;
+};
+
+class BytesReader final : public faiss::IOReader {
+ public:
+  explicit BytesReader(const std::vector<uint8_t>& bytes) : bytes_(bytes) { name = "The buffer"; }
+  size_t operator()(void* items, size_t size, size_t count) override {
+    if (size == 0 || count == 0) return count;
+    const size_t got = std::min(count, left() / size);
+    if (got > 0) std::memcpy(items, bytes_.data() + at_, got * size);
+    at_ += got * size;
+    if (got == count) check_length(items, size, count, bytes_.size(), name);
+    return got;
+  }
+  size_t left() const { return bytes_.size() - at_; }
+  bool at_end() const { return left() == 0; }
+
+ private:
+  const std::vector<uint8_t>& bytes_;
+  size_t at_ = 0;
+};
+
+template <typename Reader>
+std::unique_ptr<faiss::Index> read_whole(Reader& reader, int flags) {
+  std::unique_ptr<faiss::Index> index;
+  try {
+    index.reset(faiss::read_index(&reader, flags));
+  } catch (const CodedError&) {
+    throw;
+  } catch (const faiss::FaissException& error) {
+    corrupt(reader.name, sentence_of(error));
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
+    corrupt(reader.name, error.what());
+  }
+  if (!reader.at_end()) corrupt(reader.name, "its length does not fit what it says it holds");
+  const std::string fault = fault_of(*index);
+  if (!fault.empty()) corrupt(reader.name, fault);
+  if (index->metric_type != faiss::METRIC_INNER_PRODUCT && index->metric_type != faiss::METRIC_L2) {
+    fail(kUnsupported, reader.name, " holds an index of metric ", static_cast<int>(index->metric_type),
+         "; this binding knows inner product (0) and squared L2 (1).");
+  }
+  return index;
+}
+
+/// 32 threads for each search that read ahead cost more than they bring.
+void stop_prefetching(faiss::Index* index) {
+  if (auto* transformed = dynamic_cast<faiss::IndexPreTransform*>(index)) stop_prefetching(transformed->index);
+  if (auto* ivf = dynamic_cast<faiss::IndexIVF*>(index)) {
+    if (auto* lists = dynamic_cast<faiss::OnDiskInvertedLists*>(ivf->invlists)) lists->prefetch_nthread = 0;
+  }
+}
+
+class BytesWriter final : public faiss::IOWriter {
+ public:
+  size_t operator()(const void* items, size_t size, size_t count) override {
+    const auto* first = static_cast<const uint8_t*>(items);
+    bytes.insert(bytes.end(), first, first + size * count);
+    return count;
+  }
+  std::vector<uint8_t> bytes;
+};
+
+class FileWriter final : public faiss::IOWriter {
+ public:
+  explicit FileWriter(std::FILE* stream) : stream_(stream) {}
+  size_t operator()(const void* items, size_t size, size_t count) override {
+    if (size == 0 || count == 0) return count;
+    const size_t written = std::fwrite(items, size, count, stream_);
+    if (written != count) reason = errno;
+    return written;
+  }
+  int reason = 0;
+
+ private:
+  std::FILE* stream_;
+};
+
+void write_to(const faiss::Index& index, faiss::IOWriter* writer) {
+  if (const auto* mapped = dynamic_cast<const MappedFlat*>(&index)) {
+    faiss::write_index(mapped->loaded().get(), writer);
+  } else {
+    faiss::write_index(&index, writer);
+  }
+}
+
+}  // namespace
+
+OpenFile::OpenFile(const std::string& path) : path_(path), stream_(std::fopen(path.c_str(), "rb")), size_(0) {
+  if (stream_ == nullptr && (errno == ENOENT || errno == ENOTDIR)) fail(kFileMissing, "There is no file ", path, ".");
+  if (stream_ == nullptr) fail(kIo, "Could not open ", path, ": ", std::strerror(errno), ".");
+  struct stat status {};
+  if (fstat(fileno(stream_), &status) != 0 || !S_ISREG(status.st_mode)) {
+    std::fclose(stream_);
+    fail(kIo, path, " is not a regular file.");
+  }
+  size_ = static_cast<size_t>(status.st_size);
+}
+
+OpenFile::~OpenFile() { std::fclose(stream_); }
+
+int OpenFile::descriptor() const { return fileno(stream_); }
+
+bool read_flat_header(const OpenFile& file, FlatHeader& header) {
+  // fourcc, d:i32, ntotal:i64, filler:i64 x 2, is_trained:u8, metric:i32, length in floats:u64
+  constexpr size_t size = 4 + 4 + 8 + 8 + 8 + 1 + 4 + 8;
+  uint8_t bytes[size];
+  const size_t got = std::fread(bytes, 1, size, file.stream());
+  if (got < 4 || (std::memcmp(bytes, "IxFI", 4) != 0 && std::memcmp(bytes, "IxF2", 4) != 0)) return false;
+  if (got < size) corrupt(file.path(), "it is cut off");
+  int32_t metric = 0;
+  uint64_t floats = 0;
+  std::memcpy(&header.dimension, bytes + 4, sizeof header.dimension);
+  std::memcpy(&header.count, bytes + 8, sizeof header.count);
+  std::memcpy(&metric, bytes + 33, sizeof metric);
+  std::memcpy(&floats, bytes + 37, sizeof floats);
+  header.size = size;
+  header.metric = bytes[3] == 'I' ? faiss::METRIC_INNER_PRODUCT : faiss::METRIC_L2;
+  if (header.dimension < 1 || header.count < 0 || metric != static_cast<int32_t>(header.metric) || bytes[32] != 1) {
+    corrupt(file.path(), "its header is damaged");
+  }
+  const uint64_t most = (file.size() - size) / sizeof(float);
+  if (floats != most || (file.size() - size) % sizeof(float) != 0 ||
+      floats % header.dimension != 0 || floats / header.dimension != static_cast<uint64_t>(header.count)) {
+    corrupt(file.path(), "its length does not fit what it says it holds");
+  }
+  return true;
+}
+
+ReadIndex read_file(const std::string& path, bool mmap) {
+  if (mmap) {
+    auto flat = MappedFlat::open(path);
+    if (flat != nullptr) return {std::move(flat), true};
+  }
+  const OpenFile file(path);
+  FileReader reader(file);
+  auto index = read_whole(reader, mmap ? faiss::IO_FLAG_MMAP : 0);
+  if (mmap) stop_prefetching(index.get());
+  return {std::move(index), mmap};
+}
+
+std::unique_ptr<faiss::Index> read_buffer(const std::vector<uint8_t>& bytes) {
+  BytesReader reader(bytes);
+  return read_whole(reader, 0);
+}
+
+void write_file(const faiss::Index& index, const std::string& path) {
+  static std::atomic<unsigned> serial{0};
+  const std::string part = path + "." + std::to_string(getpid()) + "-" + std::to_string(serial++) + ".part";
+  std::FILE* stream = std::fopen(part.c_str(), "wbx");
+  if (stream == nullptr) fail(kIo, "Could not write ", path, ": ", std::strerror(errno), ".");
+  FileWriter writer(stream);
+  std::string refusal;
+  try {
+    write_to(index, &writer);
+    if (std::fflush(stream) != 0 || fsync(fileno(stream)) != 0) writer.reason = errno;
+  } catch (const faiss::FaissException& error) {
+    refusal = sentence_of(error);
+  } catch (...) {
+    std::fclose(stream);
+    std::remove(part.c_str());
+    throw;
+  }
+  if (std::fclose(stream) != 0 && writer.reason == 0) writer.reason = errno;
+  if (writer.reason == 0 && refusal.empty() && std::rename(part.c_str(), path.c_str()) != 0) writer.reason = errno;
+  if (writer.reason == 0 && refusal.empty()) return;
+  std::remove(part.c_str());
+  if (writer.reason != 0) fail(kIo, "Could not write ", path, ": ", std::strerror(writer.reason), ".");
+  fail(kUnsupported, "This index cannot be written: ", refusal, ".");
+}
+
+std::vector<uint8_t> write_buffer(const faiss::Index& index) {
+  BytesWriter writer;
+  write_to(index, &writer);
+  return std::move(writer.bytes);
+}
+
+}  // namespace geo2

@@ -1,0 +1,134 @@
+#include "inspect.h"
+
+#include <faiss/IndexFlat.h>
+#include <faiss/IndexHNSW.h>
+#include <faiss/IndexIDMap.h>
+#include <faiss/IndexIVF.h>
+#include <faiss/IndexPreTransform.h>
+#include <faiss/IndexRefine.h>
+
+#include <algorithm>
+
+namespace geo2 {
+namespace {
+
+std::string fault_of_graph(const faiss::IndexHNSW& index) {
+  if (index.storage == nullptr || index.storage->ntotal != index.ntotal || index.storage->d != index.d) {
+    return "its graph and its vectors differ in size";
+  }
+  const auto& graph = index.hnsw;
+  const Row total = index.ntotal;
+  const auto& width = graph.cum_nneighbor_per_level;
+  if (static_cast<Row>(graph.levels.size()) != total || static_cast<Row>(graph.offsets.size()) != total + 1 ||
+      graph.offsets[0] != 0 || graph.offsets[total] != graph.neighbors.size()) {
+    return "its graph has the wrong size";
+  }
+  if (total == 0) return "";
+  if (width.empty() || width[0] != 0 || !std::is_sorted(width.begin(), width.end())) return "its graph has no levels";
+  if (graph.entry_point < 0 || graph.entry_point >= total || graph.max_level < 0 ||
+      graph.max_level >= graph.levels[graph.entry_point]) {
+    return "its graph has no entry point";
+  }
+  for (Row row = 0; row < total; ++row) {
+    const int levels = graph.levels[row];
+    if (levels < 1 || levels > graph.max_level + 1 || levels >= static_cast<int>(width.size()) ||
+        graph.offsets[row] + width[levels] != graph.offsets[row + 1]) {
+      return "its graph is damaged";
+    }
+  }
+  for (Row row = 0; row < total; ++row) {
+    for (int level = 0; level < graph.levels[row]; ++level) {
+      for (int i = width[level]; i < width[level + 1]; ++i) {
+        const auto neighbor = graph.neighbors[graph.offsets[row] + i];
+        if (neighbor < -1 || neighbor >= total || (neighbor >= 0 && graph.levels[neighbor] <= level)) {
+          return "its graph has an edge that leads nowhere";
+        }
+      }
+    }
+  }
+  return fault_of(*index.storage);
+}
+
+std::string fault_of_lists(const faiss::IndexIVF& index) {
+  if (index.quantizer == nullptr || index.invlists == nullptr) return "it has no inverted lists";
+  if (index.nlist < 1 || index.invlists->nlist != index.nlist || index.invlists->code_size != index.code_size ||
+      index.quantizer->d != index.d) {
+    return "its inverted lists do not fit its quantizer";
+  }
+  if (index.is_trained && index.quantizer->ntotal != static_cast<Row>(index.nlist)) return "its quantizer is damaged";
+  Row total = 0;
+  for (size_t list = 0; list < index.nlist; ++list) total += static_cast<Row>(index.invlists->list_size(list));
+  if (total != index.ntotal) return "its inverted lists do not hold as many vectors as it says";
+  return fault_of(*index.quantizer);
+}
+
+std::string fault_of_transform(const faiss::IndexPreTransform& index) {
+  int width = index.d;
+  for (const auto* step : index.chain) {
+    if (step == nullptr || step->d_in != width || step->d_out < 1) return "its transforms do not fit each other";
+    width = step->d_out;
+  }
+  if (index.index == nullptr || index.index->d != width || index.index->ntotal != index.ntotal) {
+    return "its transform and its vectors differ in size";
+  }
+  return fault_of(*index.index);
+}
+
+}  // namespace
+
+std::string fault_of(const faiss::Index& index) {
+  if (index.d < 1 || index.ntotal < 0) return "its header is damaged";
+  if (const auto* flat = dynamic_cast<const faiss::IndexFlatCodes*>(&index)) {
+    if (flat->codes.size() != static_cast<size_t>(flat->ntotal) * flat->code_size) {
+      return "it does not hold as many vectors as it says";
+    }
+    if (dynamic_cast<const faiss::IndexFlat*>(flat) != nullptr && flat->code_size != sizeof(float) * flat->d) {
+      return "its header is damaged";
+    }
+  }
+  if (const auto* graph = dynamic_cast<const faiss::IndexHNSW*>(&index)) return fault_of_graph(*graph);
+  if (const auto* lists = dynamic_cast<const faiss::IndexIVF*>(&index)) return fault_of_lists(*lists);
+  if (const auto* transformed = dynamic_cast<const faiss::IndexPreTransform*>(&index)) {
+    return fault_of_transform(*transformed);
+  }
+  if (const auto* mapped = dynamic_cast<const faiss::IndexIDMap*>(&index)) {
+    if (mapped->index == nullptr || mapped->index->d != mapped->d || mapped->index->ntotal != mapped->ntotal ||
+        static_cast<Row>(mapped->id_map.size()) != mapped->ntotal) {
+      return "its ids and its vectors differ in number";
+    }
+    return fault_of(*mapped->index);
+  }
+  if (const auto* refined = dynamic_cast<const faiss::IndexRefine*>(&index)) {
+    for (const auto* part : {refined->base_index, refined->refine_index}) {
+      if (part == nullptr || part->d != refined->d || part->ntotal != refined->ntotal) return "its parts differ in size";
+      const std::string fault = fault_of(*part);
+      if (!fault.empty()) return fault;
+    }
+  }
+  return "";
+}
+
+Row greatest_label(const faiss::Index& index) {
+  if (const auto* transformed = dynamic_cast<const faiss::IndexPreTransform*>(&index)) {
+    return greatest_label(*transformed->index);
+  }
+  const auto* ivf = dynamic_cast<const faiss::IndexIVF*>(&index);
+  if (ivf == nullptr) return index.ntotal - 1;
+  Row greatest = -1;
+  for (size_t list = 0; list < ivf->nlist; ++list) {
+    const size_t size = ivf->invlists->list_size(list);
+    const faiss::InvertedLists::ScopedIds ids(ivf->invlists, list);
+    for (size_t i = 0; i < size; ++i) greatest = std::max<Row>(greatest, ids[i]);
+  }
+  return greatest;
+}
+
+std::string sentence_of(const faiss::FaissException& error) {
+  std::string text = error.what();
+  const size_t from = text.rfind("Error: ");
+  if (from != std::string::npos) text = text.substr(from + 7);
+  while (!text.empty() && (text.back() == '.' || text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  return text;
+}
+
+}  // namespace geo2

@@ -1,0 +1,31 @@
+// One search over any kind of index.
+#pragma once
+
+#include <faiss/Index.h>
+
+#include <vector>
+
+#include "rows.h"
+
+namespace geo2 {
+
+struct Search {
+  std::vector<float> queries;  // count x d
+  Row count = 0;
+  Row k = 0;
+  RowsPtr rows;      // null: all
+  int nprobe = 0;    // 0: as the index has it
+  int ef_search = 0;  // 0: as the index has it
+};
+
+struct Found {
+  /// Places for each query: k, or fewer when the index or the selection has fewer rows.
+  Row k = 0;
+  /// count x k, best first, equal distances by label; a place without a row has label -1.
+  std::vector<float> distances;
+  std::vector<Row> labels;
+};
+
+Found search(const faiss::Index& index, const Search& asked);
+
+}  // namespace geo2
