@@ -2,19 +2,18 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 from null_island.build import build_world
 from null_island.config import load_config
 
+from ..calibration import run_engine
 from .embedder import Embedder
 from .report import write_report
 from .retrieval import evaluate_split
 
 RELEASED = Path("models/released/geo2-mini")
-GEO2 = Path("bin/geo2")
 
 
 def released_model() -> Path:
@@ -23,19 +22,6 @@ def released_model() -> Path:
     if not pointer.exists():
         raise FileNotFoundError(f"{pointer}: missing; export and release a model first, or give --model")
     return RELEASED / json.loads(pointer.read_text())["version"]
-
-
-def _engine(arguments: list[str], store: Path, model: Path) -> None:
-    """Run the command line on a store of its own; its messages go through."""
-    environment = os.environ | {
-        "GEO2_STORE": store.resolve().as_uri(),
-        "GEO2_MODEL_DIR": str(model.parent.resolve()),
-        "GEO2_MODEL_VERSION": model.name,
-        "GEO2_LOG_LEVEL": "warn",
-    }
-    finished = subprocess.run([str(GEO2), *arguments], env=environment, check=False)
-    if finished.returncode != 0:
-        raise ValueError(f"{GEO2} {' '.join(arguments)}: exit code {finished.returncode}")
 
 
 def evaluate_suite(config_path: Path, seed: int, out: Path, model: Path | None) -> list[dict]:
@@ -56,10 +42,10 @@ def evaluate_suite(config_path: Path, seed: int, out: Path, model: Path | None) 
     for name in galleries:
         region = name.replace("_", "-")
         if not (store / "regions" / region / "current.json").exists():
-            _engine(["region", "build", "--from", str(out / "world" / name), "--id", region, "--publish"], store, folder)
+            run_engine(["region", "build", "--from", str(out / "world" / name), "--id", region, "--publish"], store, folder)
         for split in [name, *outside]:
             report = out / f"engine-{name}-{split}.json"
-            _engine(["evaluate", str(out / "world" / split), "--region", region, "--out", str(report)], store, folder)
+            run_engine(["evaluate", str(out / "world" / split), "--region", region, "--out", str(report)], store, folder)
             answered = json.loads(report.read_text())
             rows += [row | {"split": split if split == name else f"{split}_of_{name}"} for row in answered]
             write_report(out / "report.json", rows)
