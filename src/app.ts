@@ -1,0 +1,140 @@
+import { OpenAPIHono } from '@hono/zod-openapi';
+import { cors } from 'hono/cors';
+import { etag, RETAINED_304_HEADERS } from 'hono/etag';
+import { methodNotAllowed } from 'hono/method-not-allowed';
+import { secureHeaders } from 'hono/secure-headers';
+import type { Logger } from 'pino';
+import type { Embed } from './core/embed.ts';
+import type { Geolocate } from './core/geolocate.ts';
+import type { RegionSource } from './core/retrieval/region.ts';
+import { createBodyBudget } from './handlers/body.ts';
+import type { AppEnv } from './handlers/context.ts';
+import { coverageRoute } from './handlers/coverage.ts';
+import { deadline } from './handlers/deadline.ts';
+import { docsRoutes } from './handlers/docs.ts';
+import { embedRoute } from './handlers/embed.ts';
+import { geolocateRoute } from './handlers/geolocate.ts';
+import { type HealthDeps, healthRoutes } from './handlers/health.ts';
+import { type IdentityOptions, identity } from './handlers/identity.ts';
+import type { FetchImage } from './handlers/image.ts';
+import { imageryRoute, type ReadImageryTile } from './handlers/imagery.ts';
+import { type Metrics, metricsRoute, observeRequests } from './handlers/metrics.ts';
+import { type PageDeps, pageRoutes } from './handlers/page.ts';
+import { HttpProblem, onError } from './handlers/problems.ts';
+import { regionRoutes } from './handlers/regions.ts';
+
+/** Everything the HTTP edge stands on. */
+export interface AppDeps extends HealthDeps, PageDeps {
+  /** Of the program, for the OpenAPI document. */
+  readonly version: string;
+  readonly geolocate: Geolocate;
+  readonly embed: Embed;
+  readonly regions: RegionSource;
+  readonly readImageryTile: ReadImageryTile;
+  readonly fetchImage: FetchImage;
+  readonly limits: AppLimits;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly newRequestId: IdentityOptions['newRequestId'];
+  readonly newSpanId: IdentityOptions['newSpanId'];
+  readonly nowMs: () => number;
+  readonly swaggerUiDir: string;
+}
+
+export interface AppLimits {
+  readonly maxImageBytes: number;
+  /** Images in one embed request. */
+  readonly maxBatch: number;
+  readonly requestTimeoutMs: number;
+  /** Bytes of bodies held at one time, over all requests. */
+  readonly maxHeldBytes: number;
+}
+
+/** Scripts, styles and images of this origin only; MapLibre decodes in workers, and draws images it has fetched as blobs. */
+const CONTENT_SECURITY_POLICY = {
+  defaultSrc: ["'none'"],
+  scriptSrc: ["'self'"],
+  styleSrc: ["'self'", "'unsafe-inline'"],
+  imgSrc: ["'self'", 'data:', 'blob:'],
+  connectSrc: ["'self'", 'blob:'],
+  fontSrc: ["'self'", 'data:'],
+  workerSrc: ["'self'", 'blob:'],
+  baseUri: ["'none'"],
+  formAction: ["'self'"],
+  frameAncestors: ["'none'"],
+};
+
+const CORS = {
+  origin: '*',
+  allowMethods: ['GET', 'HEAD', 'POST'],
+  allowHeaders: [
+    'Accept',
+    'Authorization',
+    'Content-Type',
+    'If-None-Match',
+    'Traceparent',
+    'X-API-Key',
+    'X-Request-Id',
+  ],
+  exposeHeaders: ['ETag', 'Retry-After', 'Traceparent', 'X-Request-Id'],
+  maxAge: 7200,
+};
+
+/** The route table and its middleware, nothing else. */
+export function createApp(deps: AppDeps): OpenAPIHono<AppEnv> {
+  const app = new OpenAPIHono<AppEnv>();
+  const forms = formLimits(deps.limits);
+
+  app.use(identity(deps));
+  app.use(observeRequests(deps));
+  app.use(
+    secureHeaders({
+      contentSecurityPolicy: CONTENT_SECURITY_POLICY,
+      crossOriginResourcePolicy: 'cross-origin', // tiles and answers are for other origins' pages too
+      strictTransportSecurity: false, // TLS, and with it this promise, belongs to whatever stands in front
+      referrerPolicy: 'no-referrer',
+    }),
+  );
+  app.use(cors(CORS));
+  app.use(methodNotAllowed({ app, onMethodNotAllowed: (c, methods) => onError(notAllowed(c.req.method, methods), c) }));
+  app.use(deadline({ timeoutMs: deps.limits.requestTimeoutMs, nowMs: deps.nowMs }));
+  for (const path of ['/', '/:file{.+\\.(js|css)}', '/assets/*', '/demo/*', '/openapi.json', '/v1/coverage']) {
+    app.use(path, revalidated);
+  }
+  app.use('/v1/regions', revalidated);
+  app.use('/v1/regions/:id', revalidated);
+
+  geolocateRoute(app, { ...deps, limits: forms, onAnswer: deps.metrics.onAnswer });
+  embedRoute(app, { ...deps, limits: forms, maxBatch: deps.limits.maxBatch });
+  regionRoutes(app, deps);
+  coverageRoute(app, deps);
+  imageryRoute(app, deps);
+  healthRoutes(app, deps);
+  metricsRoute(app, deps);
+  docsRoutes(app, deps);
+  pageRoutes(app, deps);
+
+  app.notFound((c) => onError(new HttpProblem('NOT_FOUND', `There is nothing at ${c.req.path}; see /docs.`), c));
+  app.onError(onError);
+  return app;
+}
+
+/** A caller that has the same bytes already is told so; the headers that others' pages need stay. */
+const revalidated = etag({
+  retainedHeaders: [...RETAINED_304_HEADERS, 'access-control-allow-origin', 'access-control-expose-headers'],
+});
+
+function formLimits({ maxImageBytes, maxHeldBytes }: AppLimits) {
+  return {
+    maxImageBytes,
+    maxBodyBytes: Math.ceil((maxImageBytes * 4) / 3) + 256 * 1024, // the largest image in base64, and the options
+    budget: createBodyBudget(maxHeldBytes),
+  };
+}
+
+function notAllowed(method: string, methods: readonly string[]): HttpProblem {
+  const allow = methods.join(', ');
+  return new HttpProblem('METHOD_NOT_ALLOWED', `${method} is not for this address; it takes ${allow}.`, {
+    headers: { allow },
+  });
+}

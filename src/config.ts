@@ -1,0 +1,190 @@
+import { availableParallelism } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import ipaddr from 'ipaddr.js';
+import * as z from 'zod';
+import { Geo2Error } from './core/errors.ts';
+import { DEFAULT_IMAGE_LIMITS } from './core/image/limits.ts';
+
+/** The folder of this program: what it ships with is found from here, whatever the current directory is. */
+export const PROGRAM_DIR = fileURLToPath(new URL('..', import.meta.url));
+
+const DEFAULT_STORE_DIR = join(PROGRAM_DIR, 'demo/store');
+const DEFAULT_MODEL_DIR = join(PROGRAM_DIR, 'models/released/geo2-mini');
+const MIB = 1024 * 1024;
+const REGION_ID = /^[a-z0-9][a-z0-9-]{0,62}$/;
+
+function integer(range: { min: number; max: number; unit?: string }) {
+  const { min, max, unit = '' } = range;
+  const hint = `must be a whole number from ${min} to ${max}${unit === '' ? '' : ` ${unit}`}`;
+  return z
+    .string()
+    .regex(/^\d{1,15}$/, hint)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, hint);
+}
+
+function oneOf<const T extends readonly [string, ...string[]]>(values: T) {
+  return z.enum(values, { error: `must be one of ${values.join(', ')}` });
+}
+
+const StoreUrlSchema = z.string().transform((text, context) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol === 'file:' && url.host === '') return url.href;
+  if (url === undefined && (isAbsolute(text) || text.startsWith('.'))) return pathToFileURL(resolve(text)).href;
+  context.addIssue('must be file:///absolute/path (or a path)');
+  return z.NEVER;
+});
+
+const RegionsSchema = z.string().transform((text, context) => {
+  if (text.trim() === '*') return '*' as const;
+  const ids = listOf(text);
+  const wrong = ids.filter((id) => !REGION_ID.test(id));
+  if (ids.length > 0 && wrong.length === 0) return ids;
+  context.addIssue(
+    ids.length === 0
+      ? 'must be * or region ids separated by commas'
+      : `names no region: ${wrong.map((id) => JSON.stringify(id)).join(', ')} (lower-case letters, digits and -)`,
+  );
+  return z.NEVER;
+});
+
+const CidrListSchema = z.string().transform((text, context) => {
+  const ranges = listOf(text);
+  for (const range of ranges) {
+    if (ipaddr.isValidCIDR(range)) continue;
+    context.addIssue(`${JSON.stringify(range)} is not a range of addresses; write for example 10.0.0.0/8 or fd00::/8`);
+  }
+  return ranges;
+});
+
+/** What the environment may say, and what holds where it says nothing. */
+const EnvironmentSchema = z.object({
+  GEO2_STORE: StoreUrlSchema.default(pathToFileURL(DEFAULT_STORE_DIR).href),
+  GEO2_MODEL_DIR: z
+    .string()
+    .transform((path) => resolve(path))
+    .default(DEFAULT_MODEL_DIR),
+  GEO2_MODEL_VERSION: z
+    .string()
+    .regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, 'must be a version such as 1.2.3')
+    .optional(),
+  GEO2_REGIONS: RegionsSchema.default('*'),
+  GEO2_CACHE_DIR: z
+    .string()
+    .transform((path) => resolve(path))
+    .default(join(PROGRAM_DIR, '.geo2/cache')),
+  GEO2_THREADS: integer({ min: 1, max: 256, unit: 'threads' }).default(Math.max(1, availableParallelism() - 1)),
+  GEO2_DEVICE: oneOf(['cpu', 'cuda']).default('cpu'),
+  GEO2_VECTOR_INDEX: oneOf(['auto', 'faiss', 'exact']).default('auto'),
+  GEO2_MAX_QUEUE: integer({ min: 1, max: 10_000, unit: 'images' }).default(64),
+  GEO2_MAX_IMAGE_BYTES: integer({ min: 1024, max: 512 * MIB, unit: 'bytes' }).default(DEFAULT_IMAGE_LIMITS.maxBytes),
+  GEO2_MAX_PIXELS: integer({ min: 4096, max: 1_000_000_000, unit: 'pixels' }).default(DEFAULT_IMAGE_LIMITS.maxPixels),
+  GEO2_MAX_BATCH: integer({ min: 1, max: 256, unit: 'images' }).default(16),
+  GEO2_REQUEST_TIMEOUT_MS: integer({ min: 100, max: 600_000, unit: 'milliseconds' }).default(10_000),
+  GEO2_DRAIN_TIMEOUT_MS: integer({ min: 0, max: 600_000, unit: 'milliseconds' }).default(25_000),
+  GEO2_OUTBOUND_ALLOW: CidrListSchema.default([]),
+  GEO2_LOG_LEVEL: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  HOST: z.string().min(1).default('127.0.0.1'),
+  PORT: integer({ min: 0, max: 65_535 }).default(8080),
+});
+
+/** How this process runs; every value checked. */
+export interface Config {
+  /** `file:///…` */
+  readonly storeUrl: string;
+  /** Holds `current.json` and a folder for each released version. */
+  readonly modelDir: string;
+  /** Overrides `current.json`. */
+  readonly modelVersion?: string | undefined;
+  readonly regions: '*' | readonly string[];
+  /** Where regions of a store that is not local are kept. */
+  readonly cacheDir: string;
+  /** Threads inside one run of the model. */
+  readonly threads: number;
+  readonly device: 'cpu' | 'cuda';
+  readonly vectorIndex: 'auto' | 'faiss' | 'exact';
+  /** Images that may wait for the model. */
+  readonly maxQueue: number;
+  readonly maxImageBytes: number;
+  readonly maxPixels: number;
+  /** Images in one embed request. */
+  readonly maxBatch: number;
+  readonly requestTimeoutMs: number;
+  /** How long a stop waits for requests in flight. */
+  readonly drainTimeoutMs: number;
+  /** Address ranges that image URLs may reach beside public addresses. */
+  readonly outboundAllow: readonly string[];
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+}
+
+/**
+ * Reads the environment. Throws INVALID_REQUEST with every problem at once, a line each that names the variable. An empty
+ * variable counts as unset; an unknown `GEO2_…` one is a problem, because it is most likely misspelt.
+ */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const known = Object.keys(EnvironmentSchema.shape);
+  const problems = Object.keys(given)
+    .filter((name) => name.startsWith('GEO2_') && !known.includes(name) && !READ_ELSEWHERE.has(name))
+    .map((name) => ({ name, problem: `is not known; known are ${known.join(', ')}` }));
+  const parsed = EnvironmentSchema.safeParse(given);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) problems.push({ name: issue.path.join('.'), problem: issue.message });
+  }
+  if (!parsed.success || problems.length > 0) throw invalid(problems, given);
+
+  const found = parsed.data;
+  return {
+    storeUrl: found.GEO2_STORE,
+    modelDir: found.GEO2_MODEL_DIR,
+    modelVersion: found.GEO2_MODEL_VERSION,
+    regions: found.GEO2_REGIONS,
+    cacheDir: found.GEO2_CACHE_DIR,
+    threads: found.GEO2_THREADS,
+    device: found.GEO2_DEVICE,
+    vectorIndex: found.GEO2_VECTOR_INDEX,
+    maxQueue: found.GEO2_MAX_QUEUE,
+    maxImageBytes: found.GEO2_MAX_IMAGE_BYTES,
+    maxPixels: found.GEO2_MAX_PIXELS,
+    maxBatch: found.GEO2_MAX_BATCH,
+    requestTimeoutMs: found.GEO2_REQUEST_TIMEOUT_MS,
+    drainTimeoutMs: found.GEO2_DRAIN_TIMEOUT_MS,
+    outboundAllow: found.GEO2_OUTBOUND_ALLOW,
+    logLevel: found.GEO2_LOG_LEVEL,
+    host: found.HOST,
+    port: found.PORT,
+  };
+}
+
+/** Variables of the same prefix that belong to the command line, to builds and tests, or to roles with state. */
+const READ_ELSEWHERE: ReadonlySet<string> = new Set([
+  'GEO2_URL',
+  'GEO2_API_KEY',
+  'GEO2_ROLE',
+  'GEO2_DATA_DIR',
+  'GEO2_DATABASE_URL',
+]);
+
+function invalid(
+  problems: readonly { name: string; problem: string }[],
+  given: Readonly<Record<string, string | undefined>>,
+): Geo2Error {
+  const lines = problems.map(({ name, problem }) => {
+    const value = given[name];
+    return `  ${name}${value === undefined ? '' : `=${JSON.stringify(value.slice(0, 100))}`}: ${problem}`;
+  });
+  return new Geo2Error('INVALID_REQUEST', `The environment cannot be used:\n${lines.join('\n')}`, {
+    data: { problems },
+  });
+}
+
+function listOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}

@@ -1,0 +1,282 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import { accepts } from 'hono/accepts';
+import type { Prior } from '../core/geo/prior.ts';
+import type { Geolocate, GeolocateAnswer, GeolocateRequest } from '../core/geolocate.ts';
+import type { AppEnv } from './context.ts';
+import { type Form, type FormLimits, withForm } from './form.ts';
+import { toFeatureCollection } from './geojson.ts';
+import { type FetchImage, imageOf, rawBody } from './image.ts';
+import { numbersText, numberText } from './query.ts';
+import {
+  BboxSchema,
+  FovSchema,
+  HeadingSchema,
+  IMAGE_PROBLEMS,
+  ImageReferenceSchema,
+  type LonLatSchema,
+  ModelNameSchema,
+  PointSchema,
+  PriorSchema,
+  problemResponses,
+  RegionIdSchema,
+} from './schemas.ts';
+import { invalidInput, jsonPointer, parseInput } from './validate.ts';
+
+const TopKSchema = z
+  .int('must be a whole number')
+  .min(1, 'is from 1 to 50')
+  .max(50, 'is from 1 to 50')
+  .openapi({ description: 'Candidates to list; 5 unless asked' });
+
+const ConfidenceSchema = z
+  .number()
+  .min(0.01, 'is from 0.01 to 0.999')
+  .max(0.999, 'is from 0.01 to 0.999')
+  .openapi({ description: 'Probability with which the accuracy radius holds the truth; 0.68 unless asked' });
+
+const optionShape = {
+  headingDeg: HeadingSchema.optional(),
+  fovDeg: FovSchema.optional(),
+  prior: PriorSchema.optional(),
+  regions: z
+    .array(RegionIdSchema)
+    .min(1, 'must name a region; leave it out to search all')
+    .max(100, 'may name 100 regions')
+    .optional()
+    .openapi({ description: 'Search only these regions' }),
+  topK: TopKSchema.optional(),
+  confidence: ConfidenceSchema.optional(),
+};
+
+const OptionsSchema = z
+  .strictObject(optionShape, { error: 'must be a JSON object' })
+  .openapi('GeolocateOptions', { description: 'Everything is optional; an unknown option is refused' });
+
+const JsonSchema = z
+  .strictObject({ image: ImageReferenceSchema, ...optionShape }, { error: 'must be a JSON object' })
+  .openapi('GeolocateRequest', { description: 'The options stand beside the image, or together in `options`' });
+
+const QuerySchema = z.strictObject({
+  headingDeg: numberText(HeadingSchema).optional(),
+  fovDeg: numberText(FovSchema).optional(),
+  near: numbersText(['lon', 'lat', 'radiusM']).optional(),
+  bbox: numbersText(['west', 'south', 'east', 'north']).optional(),
+  regions: z
+    .string()
+    .transform((text) => text.split(',').map((id) => id.trim()))
+    .pipe(z.array(RegionIdSchema).max(100, 'may name 100 regions'))
+    .optional()
+    .openapi({ type: 'string', example: 'null-island-demo,helsinki' }),
+  topK: numberText(TopKSchema).optional(),
+  confidence: numberText(ConfidenceSchema).optional(),
+});
+
+type Options = z.infer<typeof OptionsSchema>;
+
+const AnswerSchema = z
+  .object({
+    status: z.enum(['matched', 'ambiguous', 'no_match', 'out_of_coverage']).openapi({
+      description:
+        'matched: this place; ambiguous: several places hold the probability; no_match: none of the searched places; out_of_coverage: no region where the prior points',
+    }),
+    location: PointSchema.optional().openapi({ description: 'Only when matched or ambiguous' }),
+    accuracy: z
+      .object({ radiusM: z.number(), confidence: z.number() })
+      .optional()
+      .openapi({ description: 'The truth lies within radiusM metres with this probability' }),
+    heading: z.object({ deg: z.number(), accuracyDeg: z.number() }).optional(),
+    probability: z.number(),
+    candidates: z.array(
+      z
+        .object({
+          rank: z.int(),
+          location: PointSchema,
+          probability: z.number(),
+          similarity: z.number(),
+          tileId: z.string(),
+          bounds: BboxSchema,
+          regionId: z.string(),
+          headingDeg: z.number().optional(),
+        })
+        .openapi('Candidate'),
+    ),
+    region: z
+      .object({
+        id: z.string(),
+        version: z.string(),
+        attribution: z.string(),
+        capturedAt: z.object({ start: z.string(), end: z.string() }).nullable(),
+      })
+      .optional(),
+    model: ModelNameSchema,
+    reasons: z.array(z.string()).openapi({
+      description: 'Why the answer deserves less trust: blurry, dark, overexposed, narrow_fov, sky_or_ground_only, …',
+    }),
+    timingMs: z.object({
+      decode: z.number(),
+      queue: z.number(),
+      inference: z.number(),
+      search: z.number(),
+      total: z.number(),
+    }),
+    requestId: z.string(),
+  })
+  .openapi('GeolocateAnswer');
+
+export type GeolocateBody = z.infer<typeof AnswerSchema>;
+
+const FeatureCollectionSchema = z
+  .object({ type: z.literal('FeatureCollection'), features: z.array(z.record(z.string(), z.unknown())) })
+  .openapi('GeolocateFeatureCollection', {
+    description: 'The answer’s members beside `features`: the location, the accuracy circle and the candidates',
+  });
+
+const route = createRoute({
+  method: 'post',
+  path: '/v1/geolocate',
+  summary: 'Where was this photo taken?',
+  description:
+    'Three ways to send the image: its bytes with options in the query string, multipart/form-data with `image` and `options` (JSON), or JSON.',
+  tags: ['verbs'],
+  request: {
+    query: QuerySchema,
+    body: {
+      required: true,
+      content: {
+        'multipart/form-data': {
+          schema: z.object({
+            image: z.string().openapi({ type: 'string', format: 'binary' }),
+            options: OptionsSchema.optional(),
+          }),
+          encoding: { options: { contentType: 'application/json' } },
+        },
+        'application/json': { schema: JsonSchema },
+        ...rawBody,
+      },
+    },
+  },
+  responses: {
+    200: {
+      description: 'An answer, also when the place was not found',
+      content: {
+        'application/json': { schema: AnswerSchema },
+        'application/geo+json': { schema: FeatureCollectionSchema },
+      },
+    },
+    ...problemResponses(...IMAGE_PROBLEMS, 'UNKNOWN_REGION', 'INFERENCE_FAILED'),
+  },
+});
+
+export interface GeolocateRouteDeps {
+  readonly geolocate: Geolocate;
+  readonly limits: FormLimits;
+  readonly fetchImage: FetchImage;
+  /** Told of every answer, for the metrics. */
+  readonly onAnswer: (answer: GeolocateAnswer) => void;
+}
+
+export function geolocateRoute(app: OpenAPIHono<AppEnv>, deps: GeolocateRouteDeps): void {
+  app.openAPIRegistry.registerPath(route);
+  app.post(route.path, async (c) => {
+    const answer = await withForm(c, deps.limits, async (form) => {
+      const signal = c.get('signal');
+      const request = await requestOf(form, { ...deps, signal });
+      return deps.geolocate({ ...request, signal, deadlineMs: c.get('remainingMs')() });
+    });
+    deps.onAnswer(answer);
+    const body = toBody(answer, c.get('requestId'));
+    c.header('vary', 'accept', { append: true });
+    c.header('cache-control', 'no-store');
+    if (wantsGeoJson(c)) return c.body(JSON.stringify(toFeatureCollection(body)), 200, GEO_JSON);
+    return c.json(body, 200);
+  });
+}
+
+const GEO_JSON = { 'content-type': 'application/geo+json' };
+
+function wantsGeoJson(c: Parameters<typeof accepts>[0]): boolean {
+  const supports = ['application/json', 'application/geo+json'];
+  return accepts(c, { header: 'Accept', supports, default: 'application/json' }) === 'application/geo+json';
+}
+
+type Parsed = Omit<GeolocateRequest, 'signal' | 'deadlineMs'>;
+
+async function requestOf(form: Form, deps: GeolocateRouteDeps & { signal: AbortSignal }): Promise<Parsed> {
+  switch (form.type) {
+    case 'raw':
+      return { image: form.image, ...fromQuery(parseInput(QuerySchema, form.query)) };
+    case 'multipart': {
+      const options = parseInput(OptionsSchema, form.options, form.pointerOf);
+      const [image, second] = form.images;
+      if (image === undefined || second !== undefined) {
+        throw invalidInput([{ detail: 'is given more than once: one photo a request', pointer: '#/image' }]);
+      }
+      return { image: imageOf.bytes(image, deps.limits), ...fromOptions(options) };
+    }
+    case 'json': {
+      const { image, ...options } = parseInput(JsonSchema, form.value, form.pointerOf);
+      return {
+        image: await imageOf.reference(image, { ...deps, hold: form.hold }, '#/image'),
+        ...fromOptions(options),
+      };
+    }
+  }
+}
+
+function fromQuery({ near, bbox, ...rest }: z.infer<typeof QuerySchema>): Omit<Parsed, 'image'> {
+  if (near !== undefined && bbox !== undefined) {
+    throw invalidInput([{ detail: 'near and bbox exclude each other', pointer: '#/bbox' }]);
+  }
+  if (near !== undefined) {
+    const [lon, lat, radiusM] = near;
+    const prior = parseInput(PriorSchema, { type: 'circle', center: [lon, lat], radiusM }, () => jsonPointer(['near']));
+    return fromOptions({ ...rest, prior });
+  }
+  if (bbox !== undefined) {
+    const prior = { type: 'bbox' as const, bbox: parseInput(BboxSchema, bbox, () => jsonPointer(['bbox'])) };
+    return fromOptions({ ...rest, prior });
+  }
+  return fromOptions(rest);
+}
+
+/** Only what was given: an option that is there holds a value. */
+function fromOptions({ headingDeg, fovDeg, prior, regions, topK, confidence }: Options): Omit<Parsed, 'image'> {
+  return {
+    ...(headingDeg === undefined ? {} : { headingDeg: headingDeg % 360 }),
+    ...(fovDeg === undefined ? {} : { fovDeg }),
+    ...(prior === undefined ? {} : { prior: prior satisfies Prior }),
+    ...(regions === undefined ? {} : { regions: [...new Set(regions)] }),
+    ...(topK === undefined ? {} : { topK }),
+    ...(confidence === undefined ? {} : { confidence }),
+  };
+}
+
+function toBody(answer: GeolocateAnswer, requestId: string): GeolocateBody {
+  const { status, location, accuracy, heading, probability, candidates, region, model, reasons, timingMs } = answer;
+  return {
+    status,
+    ...(location === undefined ? {} : { location: pointAt(location) }),
+    ...(accuracy === undefined ? {} : { accuracy }),
+    ...(heading === undefined ? {} : { heading }),
+    probability,
+    candidates: candidates.map((candidate) => ({
+      rank: candidate.rank,
+      location: pointAt(candidate.location),
+      probability: candidate.probability,
+      similarity: candidate.similarity,
+      tileId: candidate.tileId,
+      bounds: [candidate.bounds.west, candidate.bounds.south, candidate.bounds.east, candidate.bounds.north],
+      regionId: candidate.regionId,
+      ...(candidate.headingDeg === undefined ? {} : { headingDeg: candidate.headingDeg }),
+    })),
+    ...(region === undefined ? {} : { region }),
+    model,
+    reasons: [...reasons],
+    timingMs,
+    requestId,
+  };
+}
+
+function pointAt([lon, lat]: z.infer<typeof LonLatSchema> | readonly [number, number]): GeolocateBody['location'] & {} {
+  return { type: 'Point', coordinates: [lon, lat] };
+}

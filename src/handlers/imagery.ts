@@ -1,0 +1,71 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import { isMapTile } from '../core/geo/web-mercator.ts';
+import type { Region, RegionSource } from '../core/retrieval/region.ts';
+import type { AppEnv } from './context.ts';
+import { HttpProblem } from './problems.ts';
+import { findRegion } from './regions.ts';
+import { problemResponses } from './schemas.ts';
+
+/** One encoded map tile of a region's imagery; undefined where the imagery has none. */
+export type ReadImageryTile = (
+  region: Region,
+  tile: { z: number; x: number; y: number },
+  options: { signal: AbortSignal },
+) => Promise<{ readonly bytes: Uint8Array; readonly contentType: string } | undefined>;
+
+const binary = { schema: z.string().openapi({ type: 'string', format: 'binary' }) };
+
+const route = createRoute({
+  method: 'get',
+  path: '/v1/regions/{id}/imagery/{z}/{x}/{y}',
+  summary: 'A tile of a region’s imagery for web maps',
+  tags: ['regions'],
+  request: {
+    params: z.object({
+      id: z.string().openapi({ example: 'null-island-demo' }),
+      z: z.string().openapi({ type: 'integer', example: 17 }),
+      x: z.string().openapi({ type: 'integer', example: 65536 }),
+      y: z.string().openapi({ type: 'integer', example: 65536 }),
+    }),
+  },
+  responses: {
+    200: { description: 'Web Mercator tile', content: { 'image/webp': binary, 'image/jpeg': binary } },
+    204: { description: 'No imagery at this tile' },
+    304: { description: 'Unchanged' },
+    ...problemResponses('NOT_FOUND'),
+  },
+});
+
+/** A tile's address does not name the version, so that it may change when another version is published. */
+const CACHE = 'public, max-age=3600, stale-while-revalidate=86400';
+
+export function imageryRoute(
+  app: OpenAPIHono<AppEnv>,
+  deps: { regions: RegionSource; readImageryTile: ReadImageryTile },
+): void {
+  app.openAPIRegistry.registerPath(route);
+  app.get('/v1/regions/:id/imagery/:z/:x/:y', async (c) => {
+    const region = findRegion(deps.regions, c.req.param('id'));
+    const tile = { z: whole(c.req.param('z')), x: whole(c.req.param('x')), y: whole(c.req.param('y')) };
+    if (!isMapTile(tile)) {
+      throw new HttpProblem('NOT_FOUND', 'There is no such tile: z is 0 to 24, x and y are from 0 to 2^z - 1.');
+    }
+    const etag = `"${region.id}-${region.version}-${tile.z}-${tile.x}-${tile.y}"`;
+    c.header('cache-control', CACHE);
+    if (holds(c.req.header('if-none-match'), etag)) return c.body(null, 304, { etag });
+    const found = await deps.readImageryTile(region, tile, { signal: c.get('signal') });
+    if (found === undefined) return c.body(null, 204);
+    return c.body(new Uint8Array(found.bytes), 200, { etag, 'content-type': found.contentType });
+  });
+}
+
+/** NaN for anything but plain digits. */
+function whole(text: string): number {
+  return /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+}
+
+/** Weak comparison, as If-None-Match asks for. */
+function holds(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return false;
+  return header.split(',').some((item) => item.trim() === '*' || item.trim().replace(/^W\//, '') === etag);
+}

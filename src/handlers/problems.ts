@@ -1,0 +1,167 @@
+import type { ErrorHandler } from 'hono';
+import { HTTPException } from 'hono/http-exception';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { type ErrorCode, Geo2Error } from '../core/errors.ts';
+import type { AppEnv } from './context.ts';
+
+/** What the HTTP edge refuses by itself, before the domain sees anything. */
+export type HttpCode =
+  | 'NOT_FOUND'
+  | 'METHOD_NOT_ALLOWED'
+  | 'NOT_ACCEPTABLE'
+  | 'MALFORMED_BODY'
+  | 'BODY_TOO_LARGE'
+  | 'UNSUPPORTED_MEDIA_TYPE'
+  | 'INTERNAL';
+
+export type ProblemCode = ErrorCode | HttpCode;
+
+interface ProblemKind {
+  readonly status: ContentfulStatusCode;
+  readonly title: string;
+  /** Whether the same request may succeed later; an error's own `data.retryable` has the last word. */
+  readonly retryable: boolean;
+  /** Whose detail is for operators only: the caller is told the title. */
+  readonly internal?: true;
+}
+
+const fault = { status: 500, retryable: false, internal: true } as const;
+
+/** The one table from codes to problems; `docs/` and the OpenAPI document show it as it is here. */
+export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
+  IMAGE_EMPTY: { status: 422, title: 'The image is empty', retryable: false },
+  IMAGE_UNSUPPORTED: { status: 415, title: 'The image is of no supported kind', retryable: false },
+  IMAGE_TRUNCATED: { status: 422, title: 'The image is cut off or damaged', retryable: false },
+  IMAGE_TOO_LARGE: { status: 413, title: 'The image is too large', retryable: false },
+  IMAGE_TOO_SMALL: { status: 422, title: 'The image is too small', retryable: false },
+  IMAGE_URL_REFUSED: { status: 422, title: 'The image URL is not fetched', retryable: false },
+  IMAGE_URL_FAILED: { status: 422, title: 'The image URL could not be fetched', retryable: true },
+  INVALID_REQUEST: { status: 422, title: 'The request is not valid', retryable: false },
+  UNKNOWN_REGION: { status: 422, title: 'There is no such region', retryable: false },
+  BATCH_TOO_LARGE: { status: 422, title: 'The request has too many images', retryable: false },
+  OVERLOADED: { status: 503, title: 'The service is at its capacity', retryable: true },
+  DEADLINE_EXCEEDED: { status: 504, title: 'The answer took too long', retryable: true },
+  CANCELED: { status: 400, title: 'The caller went away', retryable: true },
+  INFERENCE_CRASHED: { status: 503, title: 'The inference process ended', retryable: true },
+  INFERENCE_FAILED: { ...fault, title: 'The model failed' },
+  MODEL_UNAVAILABLE: { status: 503, title: 'The model is not available', retryable: true },
+  FILE_MISSING: { ...fault, title: 'A file of the service is missing' },
+  FILE_CORRUPT: { ...fault, title: 'A file of the service is damaged' },
+  MANIFEST_INVALID: { ...fault, title: 'A file of the service is damaged' },
+  MODEL_MISMATCH: { ...fault, title: 'Model and region do not fit' },
+  REGION_INVALID: { ...fault, title: 'A region is damaged' },
+  STORE_CONFLICT: { status: 409, title: 'Somebody else changed it meanwhile', retryable: true },
+  STORE_FAILED: { status: 503, title: 'The store is not available', retryable: true, internal: true },
+  SOURCE_INVALID: { ...fault, title: 'The imagery cannot be read' },
+  INDEX_INVALID: { ...fault, title: 'A region’s index is damaged' },
+  NOT_FOUND: { status: 404, title: 'There is nothing here', retryable: false },
+  METHOD_NOT_ALLOWED: { status: 405, title: 'The method is not allowed here', retryable: false },
+  NOT_ACCEPTABLE: { status: 406, title: 'No such representation', retryable: false },
+  MALFORMED_BODY: { status: 400, title: 'The body cannot be read', retryable: false },
+  BODY_TOO_LARGE: { status: 413, title: 'The body is too large', retryable: false },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'The content type is not supported', retryable: false },
+  INTERNAL: { status: 500, title: 'The service failed', retryable: true, internal: true },
+};
+
+/** One thing wrong with a request: a JSON pointer into what was sent (`#/prior/center/0`), RFC 9457's extension member. */
+export interface FieldError {
+  readonly detail: string;
+  readonly pointer: string;
+}
+
+/** Thrown by handlers for what only HTTP knows. */
+export class HttpProblem extends Error {
+  override readonly name = 'HttpProblem';
+  readonly code: HttpCode;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(code: HttpCode, detail: string, options: { headers?: Record<string, string>; cause?: unknown } = {}) {
+    super(detail, options.cause === undefined ? {} : { cause: options.cause });
+    this.code = code;
+    this.headers = options.headers ?? {};
+  }
+}
+
+/** RFC 9457, with this service's members. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly instance: string;
+  readonly code: ProblemCode;
+  readonly requestId: string;
+  readonly retryable: boolean;
+  readonly errors?: readonly FieldError[];
+}
+
+const DEFAULT_RETRY_AFTER_S = 1;
+
+/** Any error as a problem, with the headers that go with it. */
+export function toProblem(
+  thrown: unknown,
+  request: { path: string; requestId: string },
+): { problem: Problem; headers: Record<string, string> } {
+  const error = meant(thrown);
+  const code = codeOf(error);
+  const kind = PROBLEMS[code];
+  const data = error instanceof Geo2Error ? error.data : {};
+  const detail = kind.internal === true || !(error instanceof Error) ? `${kind.title}.` : error.message;
+  const retryable = typeof data.retryable === 'boolean' ? data.retryable : kind.retryable;
+  const errors = fieldErrors(data.errors);
+  const headers: Record<string, string> = error instanceof HttpProblem ? { ...error.headers } : {};
+  if ([429, 503, 504].includes(kind.status)) headers['retry-after'] = String(retryAfterS(data.retryAfterS));
+  return {
+    problem: {
+      type: `/docs/problems#${code}`,
+      title: kind.title,
+      status: kind.status,
+      detail,
+      instance: request.path,
+      code,
+      requestId: request.requestId,
+      retryable,
+      ...(errors.length === 0 ? {} : { errors }),
+    },
+    headers,
+  };
+}
+
+/** The last stop of every error: a problem for the caller, and for faults a line with the cause in the log. */
+export const onError: ErrorHandler<AppEnv> = (thrown, c) => {
+  const { problem, headers } = toProblem(thrown, { path: c.req.path, requestId: c.get('requestId') });
+  c.set('problemCode', problem.code);
+  if (problem.status >= 500) {
+    const level = PROBLEMS[problem.code].status === 500 ? 'error' : 'warn';
+    c.get('log')[level]({ err: meant(thrown), code: problem.code }, problem.title);
+  }
+  return c.body(JSON.stringify(problem), PROBLEMS[problem.code].status, {
+    ...headers,
+    'content-type': 'application/problem+json',
+    'cache-control': 'no-store',
+  });
+};
+
+/** A cancellation that our own deadline caused is a deadline, not a caller who left. */
+function meant(error: unknown): unknown {
+  if (error instanceof Geo2Error && error.code === 'CANCELED' && error.cause instanceof Geo2Error) return error.cause;
+  return error;
+}
+
+function codeOf(error: unknown): ProblemCode {
+  if (error instanceof Geo2Error || error instanceof HttpProblem) return error.code;
+  if (error instanceof HTTPException && error.status < 500) return 'MALFORMED_BODY';
+  return 'INTERNAL';
+}
+
+function retryAfterS(value: unknown): number {
+  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? Math.ceil(value) : DEFAULT_RETRY_AFTER_S;
+}
+
+function fieldErrors(value: unknown): FieldError[] {
+  if (!Array.isArray(value)) return [];
+  return value.filter(
+    (item: unknown): item is FieldError =>
+      typeof item === 'object' && item !== null && 'detail' in item && 'pointer' in item,
+  );
+}

@@ -1,0 +1,111 @@
+import { pathToFileURL } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { Geo2Error } from '#core/errors.ts';
+import { readConfig } from '../src/config.ts';
+
+function problemOf(env: Record<string, string>): Geo2Error {
+  try {
+    readConfig(env);
+  } catch (error) {
+    if (error instanceof Geo2Error) return error;
+    throw error;
+  }
+  throw new Error('the environment was accepted');
+}
+
+describe('without any variable', () => {
+  test('it serves the demo store on the loopback address', () => {
+    const config = readConfig({});
+    expect(config.storeUrl).toMatch(/^file:\/\/\/.*\/demo\/store$/);
+    expect(config.modelDir).toMatch(/models\/released\/geo2-mini$/);
+    expect(config).toMatchObject({ host: '127.0.0.1', port: 8080, regions: '*', device: 'cpu', outboundAllow: [] });
+    expect(config.threads).toBeGreaterThanOrEqual(1);
+  });
+
+  test('an empty variable counts as unset', () => {
+    expect(readConfig({ PORT: '', GEO2_STORE: '' })).toEqual(readConfig({}));
+  });
+});
+
+describe('with variables', () => {
+  test('each one is read', () => {
+    const config = readConfig({
+      GEO2_STORE: 'file:///srv/geo2',
+      GEO2_MODEL_DIR: '/srv/models/geo2-mini',
+      GEO2_MODEL_VERSION: '1.2.3',
+      GEO2_REGIONS: 'null-island-demo, helsinki',
+      GEO2_CACHE_DIR: '/var/cache/geo2',
+      GEO2_THREADS: '3',
+      GEO2_DEVICE: 'cuda',
+      GEO2_VECTOR_INDEX: 'exact',
+      GEO2_MAX_QUEUE: '7',
+      GEO2_MAX_IMAGE_BYTES: '1000000',
+      GEO2_MAX_PIXELS: '2000000',
+      GEO2_MAX_BATCH: '4',
+      GEO2_REQUEST_TIMEOUT_MS: '1500',
+      GEO2_DRAIN_TIMEOUT_MS: '500',
+      GEO2_OUTBOUND_ALLOW: '10.0.0.0/8, fd00::/8',
+      GEO2_LOG_LEVEL: 'warn',
+      HOST: '0.0.0.0',
+      PORT: '0',
+    });
+    expect(config).toEqual({
+      storeUrl: 'file:///srv/geo2',
+      modelDir: '/srv/models/geo2-mini',
+      modelVersion: '1.2.3',
+      regions: ['null-island-demo', 'helsinki'],
+      cacheDir: '/var/cache/geo2',
+      threads: 3,
+      device: 'cuda',
+      vectorIndex: 'exact',
+      maxQueue: 7,
+      maxImageBytes: 1_000_000,
+      maxPixels: 2_000_000,
+      maxBatch: 4,
+      requestTimeoutMs: 1500,
+      drainTimeoutMs: 500,
+      outboundAllow: ['10.0.0.0/8', 'fd00::/8'],
+      logLevel: 'warn',
+      host: '0.0.0.0',
+      port: 0,
+    });
+  });
+
+  test('a store may be given as a path', () => {
+    expect(readConfig({ GEO2_STORE: '/srv/geo2' }).storeUrl).toBe('file:///srv/geo2');
+    expect(readConfig({ GEO2_STORE: './store' }).storeUrl).toBe(pathToFileURL('store').href);
+  });
+});
+
+describe('a mistake', () => {
+  test('is told together with all others, each naming its variable and what to write', () => {
+    const { code, message } = problemOf({
+      PORT: '99999',
+      GEO2_THREADS: 'many',
+      GEO2_DEVICE: 'tpu',
+      GEO2_REGIONS: 'Helsinki!',
+      GEO2_OUTBOUND_ALLOW: '10.0.0.0/8,localhost',
+      GEO2_STORE: 'https://example.org/store',
+    });
+    expect(code).toBe('INVALID_REQUEST');
+    expect(message.split('\n')).toHaveLength(7);
+    expect(message).toMatch(/PORT="99999": must be a whole number from 0 to 65535/);
+    expect(message).toMatch(/GEO2_THREADS="many": must be a whole number/);
+    expect(message).toMatch(/GEO2_DEVICE="tpu": must be one of cpu, cuda/);
+    expect(message).toMatch(/GEO2_REGIONS=.*names no region: "Helsinki!"/);
+    expect(message).toMatch(/GEO2_OUTBOUND_ALLOW=.*"localhost" is not a range/);
+    expect(message).toMatch(/GEO2_STORE=.*must be file:/);
+  });
+
+  test('in the name of a variable is told too', () => {
+    expect(problemOf({ GEO2_TREADS: '2' }).message).toMatch(/GEO2_TREADS="2": is not known; known are .*GEO2_THREADS/);
+  });
+
+  test.each(['-1', '1.5', '1e3', ' 8080', '0x50'])('%j is no port', (port) => {
+    expect(problemOf({ PORT: port }).message).toMatch(/PORT/);
+  });
+
+  test('other programs’ variables are not ours to judge', () => {
+    expect(readConfig({ HOME: '/root', npm_config_x: '1' }).port).toBe(8080);
+  });
+});
