@@ -92,14 +92,13 @@ export function showWaiting(panel) {
   );
 }
 
-/** @param {HTMLElement} panel */
-export function showCanceled(panel) {
+/**
+ * @param {HTMLElement} panel
+ * @param {string} hint what to do to get an answer
+ */
+export function showHint(panel, hint) {
   delete panel.dataset.status;
-  fill(
-    panel,
-    make('h2', { id: 'answer-title' }, 'Answer'),
-    make('p', { class: 'hint' }, 'Canceled. Press Locate to ask again.'),
-  );
+  fill(panel, make('h2', { id: 'answer-title' }, 'Answer'), make('p', { class: 'hint' }, hint));
 }
 
 /** @param {Outcome} outcome */

@@ -1,9 +1,10 @@
 /** The demo page: a photo goes to the service, the answer is drawn on the map and said in words. */
-import { markCandidate, showAnswer, showCanceled, showProblem, showWaiting, verdictOf } from './answer.js';
+import { markCandidate, showAnswer, showHint, showProblem, showWaiting, verdictOf } from './answer.js';
 import { curlOf, fetchImage, fetchRegions, fetchSamples, geolocate, Problem } from './api.js';
 import { byId } from './dom.js';
 import { openMap } from './map.js';
 import { optionsForm } from './options.js';
+import { regionsBbox } from './regions.js';
 import { sampleList, sampleWords } from './samples.js';
 import { extentOf, sceneOf } from './scene.js';
 
@@ -71,29 +72,35 @@ function showChosen(source, words) {
 }
 
 async function ask() {
-  if (query === undefined || !options.valid()) return;
+  if (query === undefined) return;
   running?.abort();
-  const controller = new AbortController();
-  const { signal } = controller;
-  running = controller;
+  running = undefined;
   outcome = undefined;
   selectedRank = undefined;
   verdict.hidden = true;
-  showWaiting(panel);
   draw();
+  if (!options.valid()) {
+    setBusy(false);
+    showHint(panel, 'Set what is missing on the left, then press Locate.');
+    return;
+  }
+  const controller = new AbortController();
+  running = controller;
   setBusy(true);
-  const asked = { name: query.name, url: query.url, options: options.read() };
+  showWaiting(panel);
+  const { name, url, file, truth } = query;
+  const asked = { name, url, options: options.read() };
   const curl = curlOf(asked, location.origin);
   try {
-    const image = query.file ?? (await fetchImage(query.url ?? '', signal));
+    const image = file ?? (await fetchImage(url ?? '', controller.signal));
     const startedMs = performance.now();
-    const answer = await geolocate({ image, name: asked.name, options: asked.options }, signal);
-    outcome = { answer, curl, roundTripMs: performance.now() - startedMs, truth: query.truth, regions };
-    selectedRank = answer.candidates[0]?.rank;
+    const answer = await geolocate({ image, ...asked }, controller.signal);
+    outcome = { answer, curl, roundTripMs: performance.now() - startedMs, truth, regions };
+    selectedRank = answer.location && answer.candidates[0]?.rank;
     showOutcome(outcome);
   } catch (error) {
     if (running !== controller) return; // a newer request took over
-    if (signal.aborted) showCanceled(panel);
+    if (controller.signal.aborted) showHint(panel, 'Canceled. Press Locate to ask again.');
     else showProblem(panel, problemOf(error), curl);
   } finally {
     if (running === controller) setBusy(false);
@@ -108,11 +115,19 @@ function showOutcome(shown) {
   verdict.dataset.status = shown.answer.status;
   verdict.hidden = false;
   draw();
-  const located = shown.answer.location !== undefined;
-  const top = shown.answer.candidates.slice(0, located ? undefined : 0);
-  const extent = extentOf(sceneOf({ regions, answer: { ...shown.answer, candidates: top }, truth: shown.truth }));
+  const extent = focusOf(shown);
   if (extent) map?.fit(extent);
   if (matchMedia('(max-width: 760px)').matches) document.querySelector('.stage')?.scrollIntoView({ block: 'start' });
+}
+
+/**
+ * What to look at: one place from near, several together, and the whole imagery where nothing was found.
+ * @param {import('./answer.js').Outcome} shown
+ */
+function focusOf({ answer, truth }) {
+  if (answer.location === undefined) return regionsBbox(regions);
+  const candidates = answer.status === 'matched' ? answer.candidates.slice(0, 1) : answer.candidates;
+  return extentOf(sceneOf({ regions, answer: { ...answer, candidates }, truth }));
 }
 
 /** @param {number} rank */
@@ -201,7 +216,8 @@ async function startMap() {
   }
   if (regions.length === 0 && note.hidden) tell('This service holds no region yet: bin/geo2 region build makes one.');
   options.setRegions(regions);
-  map = await openMap(byId('map', HTMLDivElement), {
+  const container = byId('map', HTMLDivElement);
+  map = await openMap(container, {
     regions,
     onTrouble: tell,
     onPick(point, rank) {
@@ -211,6 +227,7 @@ async function startMap() {
   });
   // For the console, and for the tests, which ask the map what it has drawn.
   Object.assign(globalThis, { geo2: { map } });
+  container.dataset.kind = map.kind;
   draw();
 }
 
