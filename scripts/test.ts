@@ -76,6 +76,7 @@ const vitest = join(reports, 'vitest.json');
 const stages: Stage[] = [
   { name: 'format and lint (TypeScript)', command: [bin('biome'), 'check', '.'] },
   { name: 'types', command: [bin('tsc'), '--noEmit'] },
+  { name: 'types of the page', command: [bin('tsc'), '-p', join('src', 'handlers', 'page')] },
   { name: 'lint (Python)', command: [python, '-m', 'ruff', 'check', 'models'] },
   { name: 'format (Python)', command: [python, '-m', 'ruff', 'format', '--check', 'models'] },
   {
