@@ -89,13 +89,13 @@ export async function geolocate({ image, name, options }, signal) {
 export function curlOf({ name, url, options }, origin) {
   const file = name.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
   const source = url === undefined ? `@"${file}"` : `@-;filename="${file}"`;
-  const download = url === undefined ? '' : `curl -sS ${quoted(new URL(url, origin).href)} | `;
+  const download = url === undefined ? '' : `curl -sS ${quoted(new URL(url, origin).href)} |\n`;
   const lines = [
-    `${download}curl -sS ${quoted(`${origin}/v1/geolocate`)}`,
+    `curl -sS ${quoted(`${origin}/v1/geolocate`)}`,
     `  -F ${quoted(`image=${source}`)}`,
     `  --form-string ${quoted(`options=${JSON.stringify(options)}`)}`,
   ];
-  return lines.join(' \\\n');
+  return `${download}${lines.join(' \\\n')}`;
 }
 
 /** For a POSIX shell.

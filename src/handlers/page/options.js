@@ -15,6 +15,9 @@ export function optionsForm(form, onChange) {
   const region = byId('region', HTMLSelectElement);
   form.addEventListener('input', refresh);
   form.addEventListener('change', refresh);
+  for (const radio of form.querySelectorAll('[name="prior"]')) {
+    radio.addEventListener('click', () => form.querySelector('.circle')?.scrollIntoView({ block: 'nearest' }));
+  }
   refresh();
 
   function refresh() {
