@@ -1,0 +1,204 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
+import { readFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { join } from 'node:path';
+import { getRequestListener } from '@hono/node-server';
+import type { Logger } from 'pino';
+import * as z from 'zod';
+import { createApp } from './app.ts';
+import { type Config, PROGRAM_DIR, readConfig } from './config.ts';
+import { Geo2Error } from './core/errors.ts';
+import type { InferenceObserver } from './core/inference/observer.ts';
+import { createImageFetcher } from './core/outbound/image-fetcher.ts';
+import { createAddressPolicy } from './core/outbound/public-address.ts';
+import { demoSamples } from './demo-samples.ts';
+import { type Engine, openEngine } from './engine.ts';
+import { createMetrics } from './handlers/metrics.ts';
+import { createLogger } from './logging.ts';
+
+/** A load balancer keeps idle connections for 60 s: ours must live longer, or it sends into a closed one. */
+const KEEP_ALIVE_MS = 65_000;
+/** Only a second fence: a request has its own, shorter time. */
+const MAX_UPLOAD_MS = 120_000;
+/** Bodies that are held at one time; decoding has a budget of its own. */
+const MAX_HELD_BYTES = 160 * 1024 * 1024;
+/** Part of the request's time that fetching an image may take. */
+const FETCH_SHARE = 0.5;
+
+export interface RunningServer {
+  /** `http://127.0.0.1:8080` */
+  readonly url: string;
+  readonly engine: Engine;
+  /** Refuses new connections, finishes what is in flight (within the drain time), ends every process. */
+  stop(): Promise<void>;
+}
+
+export interface ServerDeps {
+  readonly logger?: Logger | undefined;
+  /** Environment of the inference process. */
+  readonly childEnv?: Readonly<Record<string, string>> | undefined;
+}
+
+/**
+ * Serves the API and the page. It listens first, so that `/v2/health` can tell how loading goes, and resolves when requests
+ * can be answered. Rejects, with nothing left running, when the port is taken or the model cannot be loaded.
+ */
+export async function startServer(config: Config, deps: ServerDeps = {}): Promise<RunningServer> {
+  const version = await programVersion();
+  const logger = deps.logger ?? createLogger({ level: config.logLevel, version });
+  const metrics = createMetrics();
+  let modelName = 'unknown';
+  const engine = await openEngine(config, {
+    logger,
+    childEnv: deps.childEnv,
+    observer: observing(
+      metrics.inferenceObserver(() => modelName),
+      logger,
+    ),
+  });
+  modelName = engine.model.manifest.name;
+  const images = createImageFetcher({
+    isAllowed: createAddressPolicy(config.outboundAllow),
+    resolveHost: (host) => lookup(host, { all: true }),
+    timeoutMs: config.requestTimeoutMs * FETCH_SHARE,
+  });
+  let draining = false;
+  const app = createApp({
+    ...engine,
+    version,
+    fetchImage: images.fetch,
+    limits: { ...config, maxHeldBytes: MAX_HELD_BYTES },
+    metrics,
+    logger,
+    newRequestId: randomUUID,
+    newSpanId: () => randomBytes(8).toString('hex'),
+    nowMs: () => performance.now(),
+    isDraining: () => draining,
+    swaggerUiDir: join(PROGRAM_DIR, 'node_modules/swagger-ui-dist'),
+    maplibreDir: join(PROGRAM_DIR, 'node_modules/maplibre-gl/dist'),
+    pageDir: join(PROGRAM_DIR, 'src/handlers/page'),
+    samples: demoSamples(join(PROGRAM_DIR, 'demo/view-set')),
+  });
+  const server = createServer(
+    { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: KEEP_ALIVE_MS + 1_000, requestTimeout: MAX_UPLOAD_MS },
+    getRequestListener(app.fetch),
+  );
+  // a connection that is kept alive would outlive the drain
+  server.prependListener('request', (_request, response) => {
+    if (draining) response.setHeader('connection', 'close');
+  });
+
+  let stopping: Promise<void> | undefined;
+  async function stop(): Promise<void> {
+    draining = true;
+    logger.info('stopping: finishing what is in flight');
+    await closeServer(server, config.drainTimeoutMs);
+    await engine.stop();
+    await images.close();
+    metrics.stop();
+    logger.info('stopped');
+  }
+  function stopOnce(): Promise<void> {
+    stopping ??= stop();
+    return stopping;
+  }
+
+  try {
+    const url = await listen(server, config);
+    logger.info({ url, model: modelName, index: engine.index }, 'listening; loading the model and the regions');
+    await engine.start();
+    metrics.setRegionTiles(Object.fromEntries(engine.regions.list().map(({ id, tiles }) => [id, tiles.count])));
+    logger.info({ url, regions: engine.regions.list().map(({ id }) => id) }, 'ready');
+    return { url, engine, stop: stopOnce };
+  } catch (error) {
+    await stopOnce();
+    throw error;
+  }
+}
+
+/**
+ * The whole life of a serving process: environment, start, SIGTERM or SIGINT, drain. Resolves with the exit code. A second
+ * signal does not wait.
+ */
+export async function runServer(
+  env: Readonly<Record<string, string | undefined>>,
+  options: { onReady?: (server: RunningServer) => void } = {},
+): Promise<number> {
+  const asked = Promise.withResolvers<void>();
+  const onSignal = (): void => {
+    for (const signal of SIGNALS) process.once(signal, () => process.exit(1));
+    asked.resolve();
+  };
+  for (const signal of SIGNALS) process.once(signal, onSignal);
+  try {
+    const server = await startServer(readConfig(env), { childEnv: libraryPathOf(env) });
+    options.onReady?.(server);
+    await asked.promise;
+    await server.stop();
+    return 0;
+  } catch (error) {
+    if (!(error instanceof Geo2Error)) throw error;
+    process.stderr.write(`geo2: ${error.message}\n`);
+    return 1;
+  }
+}
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+
+/** Where the inference process finds CUDA; nothing else of the environment is its business. */
+function libraryPathOf(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return env.LD_LIBRARY_PATH === undefined ? {} : { LD_LIBRARY_PATH: env.LD_LIBRARY_PATH };
+}
+
+function listen(server: Server, { host, port }: Config): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: Error & { code?: string }) => {
+      const why =
+        cause.code === 'EADDRINUSE'
+          ? 'another program uses it; set PORT to a free one'
+          : `${cause.code ?? cause.message}`;
+      reject(new Geo2Error('INVALID_REQUEST', `Cannot listen on ${host}:${port}: ${why}.`, { cause }));
+    });
+    server.listen(port, host, () => {
+      const address = server.address();
+      const bound = address === null || typeof address === 'string' ? port : address.port;
+      resolve(`http://${host.includes(':') ? `[${host}]` : host}:${bound}`);
+    });
+  });
+}
+
+/** Lets requests in flight finish; what is left after `drainMs` is cut. */
+async function closeServer(server: Server, drainMs: number): Promise<void> {
+  if (!server.listening) return;
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  const sweep = setInterval(() => server.closeIdleConnections(), 50);
+  const cut = setTimeout(() => server.closeAllConnections(), drainMs);
+  await closed;
+  clearInterval(sweep);
+  clearTimeout(cut);
+}
+
+/** Metrics first, then what an operator should read. */
+function observing(metrics: InferenceObserver, logger: Logger): InferenceObserver {
+  return {
+    ...metrics,
+    onState(state) {
+      metrics.onState?.(state);
+      logger[state.status === 'UNAVAILABLE' && state.reason !== 'stopped' ? 'error' : 'info'](state, 'model state');
+    },
+    onRestart(event) {
+      metrics.onRestart?.(event);
+      logger.warn(event, 'the inference process ended; the next one starts');
+    },
+  };
+}
+
+async function programVersion(): Promise<string> {
+  const text = await readFile(join(PROGRAM_DIR, 'package.json'), 'utf8');
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
+}
+
+if (import.meta.main) process.exitCode = await runServer(process.env);

@@ -1,0 +1,104 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, onTestFinished } from 'vitest';
+import type { z } from 'zod';
+import type { GeolocateAnswer, GeolocateRequest } from '#core/geolocate.ts';
+import { openOnnxModel } from '#core/inference/model.onnx.ts';
+import { type AppDeps, createApp } from '../src/app.ts';
+import { PROGRAM_DIR } from '../src/config.ts';
+import { createMetrics } from '../src/handlers/metrics.ts';
+import { ProblemSchema } from '../src/handlers/schemas.ts';
+import { createLogger } from '../src/logging.ts';
+import { writeTinyModel } from './core/inference/tiny-model.ts';
+
+let modelDir: string;
+beforeAll(async () => {
+  modelDir = await mkdtemp(join(tmpdir(), 'geo2-'));
+  await writeTinyModel(modelDir);
+});
+afterAll(() => rm(modelDir, { recursive: true, force: true }));
+
+/** An answer with every member, for tests of what HTTP makes of it. */
+export const MATCHED: GeolocateAnswer = {
+  status: 'matched',
+  location: [0.001, 0.002],
+  accuracy: { radiusM: 20, confidence: 0.68 },
+  heading: { deg: 91, accuracyDeg: 12 },
+  probability: 0.9,
+  candidates: [
+    {
+      rank: 1,
+      location: [0.001, 0.002],
+      probability: 0.9,
+      similarity: 0.8,
+      tileId: 't1',
+      bounds: { west: 0, south: 0.001, east: 0.002, north: 0.003 },
+      regionId: 'test',
+      headingDeg: 91,
+    },
+  ],
+  region: { id: 'test', version: '1', attribution: 'nobody', capturedAt: null },
+  model: { name: 'tiny', version: '0.0.1' },
+  reasons: ['narrow_fov'],
+  timingMs: { decode: 1, queue: 0, inference: 2, search: 1, total: 4 },
+};
+
+export interface AppUnderTest {
+  readonly request: (path: string, init?: RequestInit) => Promise<Response>;
+  /** What reached the use case. */
+  readonly asked: GeolocateRequest[];
+  /** Lines of the log, parsed. */
+  readonly log: Record<string, unknown>[];
+}
+
+/** The app with every real part of the edge, a model that is not started, no region, and a use case that notes what it is asked. */
+export async function appUnderTest(overrides: Partial<AppDeps> = {}): Promise<AppUnderTest> {
+  const asked: GeolocateRequest[] = [];
+  const log: Record<string, unknown>[] = [];
+  const metrics = createMetrics();
+  onTestFinished(() => metrics.stop());
+  const app = createApp({
+    version: '0.0.0',
+    model: await openOnnxModel({ dir: modelDir, threads: 1 }),
+    geolocate: async (request) => {
+      asked.push(request);
+      return MATCHED;
+    },
+    embed: () => Promise.reject(new Error('not used here')),
+    regions: { list: () => [] },
+    regionHealth: () => [],
+    index: 'exact',
+    readImageryTile: async () => undefined,
+    fetchImage: () => Promise.reject(new Error('not used here')),
+    limits: { maxImageBytes: 100_000, maxBatch: 4, requestTimeoutMs: 2_000, maxHeldBytes: 1_000_000 },
+    metrics,
+    logger: createLogger({ level: 'debug', version: '0.0.0' }, { write: (line) => void log.push(JSON.parse(line)) }),
+    newRequestId: () => 'generated-id',
+    newSpanId: () => '00000000000000aa',
+    nowMs: () => performance.now(),
+    isDraining: () => false,
+    swaggerUiDir: join(PROGRAM_DIR, 'node_modules/swagger-ui-dist'),
+    maplibreDir: join(PROGRAM_DIR, 'node_modules/maplibre-gl/dist'),
+    pageDir: join(PROGRAM_DIR, 'src/handlers/page'),
+    ...overrides,
+  });
+  return { request: async (path, init) => app.request(path, init), asked, log };
+}
+
+/** The problem of an answer that must be one, checked against its schema. */
+export async function problemOf(response: Response): Promise<z.infer<typeof ProblemSchema> & { pointers: string[] }> {
+  if (response.headers.get('content-type') !== 'application/problem+json') {
+    throw new Error(`no problem but ${response.status} ${await response.text()}`);
+  }
+  const problem = ProblemSchema.parse(await response.json());
+  if (problem.status !== response.status) {
+    throw new Error(`status ${response.status}, the problem says ${problem.status}`);
+  }
+  return { ...problem, pointers: (problem.errors ?? []).map(({ pointer }) => pointer) };
+}
+
+/** A body that comes as a stream, without a length unless the headers state one. */
+export function streamed(body: ReadableStream<Uint8Array>, headers: Record<string, string>): RequestInit {
+  return { method: 'POST', body, headers, duplex: 'half' };
+}
