@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -35,6 +36,32 @@ void check_length(const void* item, size_t item_size, size_t items, size_t whole
   uint64_t length = 0;
   std::memcpy(&length, item, sizeof length);
   if (length > whole && length > allowance) corrupt(name, "it is damaged");
+}
+
+// fourcc, d:i32, ntotal:i64, filler:i64 x 2, is_trained:u8, metric:i32, length in floats:u64
+constexpr size_t kFlatHeaderBytes = 4 + 4 + 8 + 8 + 8 + 1 + 4 + 8;
+
+/// `start`: the first `got` bytes, at most a header, of `whole`.
+bool parse_flat_header(const uint8_t* start, size_t got, size_t whole, const std::string& name, FlatHeader& header) {
+  if (got < 4 || (std::memcmp(start, "IxFI", 4) != 0 && std::memcmp(start, "IxF2", 4) != 0)) return false;
+  if (got < kFlatHeaderBytes) corrupt(name, "it is cut off");
+  int32_t metric = 0;
+  uint64_t floats = 0;
+  std::memcpy(&header.dimension, start + 4, sizeof header.dimension);
+  std::memcpy(&header.count, start + 8, sizeof header.count);
+  std::memcpy(&metric, start + 33, sizeof metric);
+  std::memcpy(&floats, start + 37, sizeof floats);
+  header.size = kFlatHeaderBytes;
+  header.metric = start[3] == 'I' ? faiss::METRIC_INNER_PRODUCT : faiss::METRIC_L2;
+  if (header.dimension < 1 || header.count < 0 || metric != static_cast<int32_t>(header.metric) || start[32] != 1) {
+    corrupt(name, "its header is damaged");
+  }
+  const size_t held = whole - kFlatHeaderBytes;
+  if (held % sizeof(float) != 0 || floats != held / sizeof(float) || floats % header.dimension != 0 ||
+      floats / header.dimension != static_cast<uint64_t>(header.count)) {
+    corrupt(name, "its length does not fit what it says it holds");
+  }
+  return true;
 }
 
 class FileReader final : public faiss::FileIOReader {  // FAISS maps inverted lists of this class only
@@ -153,29 +180,10 @@ OpenFile::~OpenFile() { std::fclose(stream_); }
 int OpenFile::descriptor() const { return fileno(stream_); }
 
 bool read_flat_header(const OpenFile& file, FlatHeader& header) {
-  // fourcc, d:i32, ntotal:i64, filler:i64 x 2, is_trained:u8, metric:i32, length in floats:u64
-  constexpr size_t size = 4 + 4 + 8 + 8 + 8 + 1 + 4 + 8;
-  uint8_t bytes[size];
-  const size_t got = std::fread(bytes, 1, size, file.stream());
-  if (got < 4 || (std::memcmp(bytes, "IxFI", 4) != 0 && std::memcmp(bytes, "IxF2", 4) != 0)) return false;
-  if (got < size) corrupt(file.path(), "it is cut off");
-  int32_t metric = 0;
-  uint64_t floats = 0;
-  std::memcpy(&header.dimension, bytes + 4, sizeof header.dimension);
-  std::memcpy(&header.count, bytes + 8, sizeof header.count);
-  std::memcpy(&metric, bytes + 33, sizeof metric);
-  std::memcpy(&floats, bytes + 37, sizeof floats);
-  header.size = size;
-  header.metric = bytes[3] == 'I' ? faiss::METRIC_INNER_PRODUCT : faiss::METRIC_L2;
-  if (header.dimension < 1 || header.count < 0 || metric != static_cast<int32_t>(header.metric) || bytes[32] != 1) {
-    corrupt(file.path(), "its header is damaged");
-  }
-  const uint64_t most = (file.size() - size) / sizeof(float);
-  if (floats != most || (file.size() - size) % sizeof(float) != 0 ||
-      floats % header.dimension != 0 || floats / header.dimension != static_cast<uint64_t>(header.count)) {
-    corrupt(file.path(), "its length does not fit what it says it holds");
-  }
-  return true;
+  uint8_t start[kFlatHeaderBytes];
+  const size_t got = std::fread(start, 1, sizeof start, file.stream());
+  std::rewind(file.stream());
+  return parse_flat_header(start, got, file.size(), file.path(), header);
 }
 
 ReadIndex read_file(const std::string& path, bool mmap) {
@@ -184,6 +192,8 @@ ReadIndex read_file(const std::string& path, bool mmap) {
     if (flat != nullptr) return {std::move(flat), true};
   }
   const OpenFile file(path);
+  FlatHeader header;
+  read_flat_header(file, header);  // stricter than FAISS
   FileReader reader(file);
   auto index = read_whole(reader, mmap ? faiss::IO_FLAG_MMAP : 0);
   if (mmap) stop_prefetching(index.get());
@@ -191,6 +201,8 @@ ReadIndex read_file(const std::string& path, bool mmap) {
 }
 
 std::unique_ptr<faiss::Index> read_buffer(const std::vector<uint8_t>& bytes) {
+  FlatHeader header;
+  parse_flat_header(bytes.data(), std::min(bytes.size(), kFlatHeaderBytes), bytes.size(), "The buffer", header);
   BytesReader reader(bytes);
   return read_whole(reader, 0);
 }

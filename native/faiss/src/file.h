@@ -39,7 +39,8 @@ struct FlatHeader {
   size_t size;
 };
 
-/// Whether the file starts as a flat index; throws ERR_FAISS_FILE_CORRUPT when it does and the rest does not fit.
+/// Whether the file starts as a flat index; throws ERR_FAISS_FILE_CORRUPT when it does and the rest does not fit. Leaves the
+/// stream at its start.
 bool read_flat_header(const OpenFile& file, FlatHeader& header);
 
 struct ReadIndex {

@@ -125,8 +125,10 @@ Row greatest_label(const faiss::Index& index) {
 
 std::string sentence_of(const faiss::FaissException& error) {
   std::string text = error.what();
-  const size_t from = text.rfind("Error: ");
-  if (from != std::string::npos) text = text.substr(from + 7);
+  const size_t place = text.rfind(".cpp:");  // Error in <function> at <file>.cpp:<line>: [Error: ]<what>
+  const size_t colon = place == std::string::npos ? place : text.find(": ", place);
+  if (colon != std::string::npos) text = text.substr(colon + 2);
+  if (text.rfind("Error: ", 0) == 0) text = text.substr(7);
   while (!text.empty() && (text.back() == '.' || text.back() == '\n' || text.back() == ' ')) text.pop_back();
   return text;
 }

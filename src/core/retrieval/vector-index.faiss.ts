@@ -1,0 +1,76 @@
+import { Index, IndexFlatIP, isFaissError, MetricType, type Rows } from '#native/faiss';
+import { Geo2Error, throwIfCanceled } from '../errors.ts';
+import type { IndexContent, RowSelection, VectorIndex } from './vector-index.ts';
+import { checkContent, checkSearch, indexClosed, indexInvalid, unlessCanceled } from './vector-index-checks.ts';
+
+/** Floats that go to FAISS at once: it copies them before it starts, on the thread that calls. */
+const FLOATS_PER_STEP = 1 << 22;
+
+export interface FaissIndexOptions {
+  /** Leave the vectors in the file and share its pages between processes. The file must never be overwritten in place. */
+  readonly mmap?: boolean | undefined;
+}
+
+/** An index file that FAISS searches, on the thread pool. FILE_MISSING, INDEX_INVALID. */
+export async function openFaissIndex(path: string, options: FaissIndexOptions = {}): Promise<VectorIndex> {
+  const index = await translated(Index.read(path, options));
+  if (index.metric !== MetricType.METRIC_INNER_PRODUCT) {
+    await index.dispose();
+    throw indexInvalid(`${path} compares by distance; an index of unit vectors compares by inner product.`);
+  }
+  let closed = false;
+  const rowCount = index.ntotal();
+  const width = index.dimension;
+  return {
+    width,
+    rowCount,
+    async search(query, asked) {
+      if (closed) throw indexClosed();
+      checkSearch({ width }, query, asked);
+      throwIfCanceled(asked.signal);
+      const rows = asked.rows === undefined ? undefined : rowsOf(asked.rows);
+      const found = await unlessCanceled(translated(index.search(query, asked.k, { rows })), asked.signal);
+      return Array.from(found.labels, (row, i) => ({ row, similarity: found.distances[i] ?? Number.NaN })).filter(
+        ({ row }) => row >= 0,
+      );
+    },
+    async close() {
+      closed = true;
+      await index.dispose();
+    },
+  };
+}
+
+/** Writes an IndexFlatIP, whole or not at all. INDEX_INVALID, STORE_FAILED. */
+export async function writeFaissIndex(path: string, content: IndexContent): Promise<void> {
+  checkContent(content);
+  const { width, vectors } = content;
+  const index = new IndexFlatIP(width);
+  try {
+    const step = Math.max(1, Math.floor(FLOATS_PER_STEP / width)) * width;
+    for (let from = 0; from < vectors.length; from += step) {
+      await translated(index.add(vectors.subarray(from, from + step)));
+    }
+    await translated(index.write(path));
+  } finally {
+    await index.dispose();
+  }
+}
+
+function rowsOf({ rowsPerTile, tiles, orientation }: RowSelection): Rows | undefined {
+  if (tiles !== undefined) {
+    return { type: 'tiles', tiles, rowsPerTile, ...(orientation === undefined ? {} : { offset: orientation }) };
+  }
+  return orientation === undefined ? undefined : { type: 'stride', every: rowsPerTile, offset: orientation };
+}
+
+async function translated<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!isFaissError(error)) throw error;
+    if (error.code === 'ERR_FAISS_FILE_MISSING') throw new Geo2Error('FILE_MISSING', error.message, { cause: error });
+    if (error.code === 'ERR_FAISS_IO') throw new Geo2Error('STORE_FAILED', error.message, { cause: error });
+    throw indexInvalid(error.message, error);
+  }
+}

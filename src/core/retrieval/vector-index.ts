@@ -1,0 +1,40 @@
+/** A row of the index and its inner product with the query: the cosine, as both are unit vectors. */
+export interface Neighbour {
+  readonly row: number;
+  readonly similarity: number;
+}
+
+/** Rows lie tile by tile: row = tile ordinal * rowsPerTile + orientation. */
+export interface RowSelection {
+  readonly rowsPerTile: number;
+  /** Ordinals in any order, repeated or not; those that the index does not have are passed over. Undefined: all tiles. */
+  readonly tiles?: Int32Array | undefined;
+  /** Undefined: all orientations. */
+  readonly orientation?: number | undefined;
+}
+
+export interface SearchOptions {
+  readonly k: number;
+  readonly rows?: RowSelection | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The embeddings of a region's tiles, wherever they are kept. Errors: INDEX_INVALID (a query of another width or not finite,
+ * options that make no sense, a closed index), CANCELED.
+ */
+export interface VectorIndex {
+  /** Floats per row. */
+  readonly width: number;
+  readonly rowCount: number;
+  /** Best first, equal similarities by row; fewer than k when fewer rows are allowed. */
+  search(query: Float32Array, options: SearchOptions): Promise<readonly Neighbour[]>;
+  /** Ends the searches that run, then frees the memory. */
+  close(): Promise<void>;
+}
+
+/** Vectors to write, one after another. */
+export interface IndexContent {
+  readonly width: number;
+  readonly vectors: Float32Array;
+}
