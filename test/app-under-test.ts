@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, onTestFinished } from 'vitest';
+import { afterAll, onTestFinished } from 'vitest';
 import type { z } from 'zod';
 import type { GeolocateAnswer, GeolocateRequest } from '#core/geolocate.ts';
 import { openOnnxModel } from '#core/inference/model.onnx.ts';
@@ -12,12 +12,20 @@ import { ProblemSchema } from '../src/handlers/schemas.ts';
 import { createLogger } from '../src/logging.ts';
 import { writeTinyModel } from './core/inference/tiny-model.ts';
 
-let modelDir: string;
-beforeAll(async () => {
-  modelDir = await mkdtemp(join(tmpdir(), 'geo2-'));
-  await writeTinyModel(modelDir);
+let modelDir: Promise<string> | undefined;
+afterAll(async () => {
+  if (modelDir !== undefined) await rm(await modelDir, { recursive: true, force: true });
 });
-afterAll(() => rm(modelDir, { recursive: true, force: true }));
+
+/** A tiny model that the tests of one file share and must not change. */
+export function tinyModelDir(): Promise<string> {
+  modelDir ??= (async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'geo2-'));
+    await writeTinyModel(dir);
+    return dir;
+  })();
+  return modelDir;
+}
 
 /** An answer with every member, for tests of what HTTP makes of it. */
 export const MATCHED: GeolocateAnswer = {
@@ -60,7 +68,7 @@ export async function appUnderTest(overrides: Partial<AppDeps> = {}): Promise<Ap
   onTestFinished(() => metrics.stop());
   const app = createApp({
     version: '0.0.0',
-    model: await openOnnxModel({ dir: modelDir, threads: 1 }),
+    model: await openOnnxModel({ dir: await tinyModelDir(), threads: 1 }),
     geolocate: async (request) => {
       asked.push(request);
       return MATCHED;

@@ -253,7 +253,7 @@ describe('the OpenAPI document', () => {
     ]);
     expect(Object.keys(responses).sort()).toEqual(['200', '400', '413', '415', '422', '500', '503', '504']);
     expect(Object.keys(responses['200']?.content ?? {})).toEqual(['application/json', 'application/geo+json']);
-    expect(responses['503'].headers).toHaveProperty('Retry-After');
+    expect(responses['503']?.headers).toHaveProperty('Retry-After');
   });
 });
 

@@ -105,7 +105,10 @@ export function embedRoute(app: OpenAPIHono<AppEnv>, deps: EmbedRouteDeps): void
       const { images, options } = await requestOf(form, { ...deps, signal });
       if (options.view === 'satellite') refuseGroundOptions(images);
       const request: EmbedRequest = { view: options.view, images, signal, deadlineMs: c.get('remainingMs')() };
-      return { answer: await deps.embed(request), encoding: options.encoding ?? 'float' };
+      const answer = await deps.embed(request).catch((error: unknown) => {
+        throw images.length === 1 ? withoutIndex(error) : error;
+      });
+      return { answer, encoding: options.encoding ?? 'float' };
     });
     c.header('cache-control', 'no-store');
     return c.json(toBody(answer, encoding, c.get('requestId')), 200);
@@ -196,6 +199,13 @@ function refuseGroundOptions(images: readonly EmbedImage[]): void {
     if (images.every((image) => image[name] === undefined)) continue;
     throw invalidInput([{ detail: 'is for the ground view: an aerial tile is north up', pointer: `#/${name}` }]);
   }
+}
+
+/** Of a single image there is no place to tell. */
+function withoutIndex(error: unknown): unknown {
+  if (!(error instanceof Geo2Error)) return error;
+  const { index: _first, ...data } = error.data;
+  return new Geo2Error(error.code, error.message, { data, cause: error.cause });
 }
 
 function toBody(answer: EmbedAnswer, encoding: EmbedBody['encoding'], requestId: string): EmbedBody {

@@ -108,7 +108,7 @@ export function toProblem(
   const data = error instanceof Geo2Error ? error.data : {};
   const detail = kind.internal === true || !(error instanceof Error) ? `${kind.title}.` : error.message;
   const retryable = typeof data.retryable === 'boolean' ? data.retryable : kind.retryable;
-  const errors = fieldErrors(data.errors);
+  const errors = pointedAt(code, detail, data);
   const headers: Record<string, string> = error instanceof HttpProblem ? { ...error.headers } : {};
   if ([429, 503, 504].includes(kind.status)) headers['retry-after'] = String(retryAfterS(data.retryAfterS));
   return {
@@ -158,10 +158,22 @@ function retryAfterS(value: unknown): number {
   return typeof value === 'number' && Number.isFinite(value) && value > 0 ? Math.ceil(value) : DEFAULT_RETRY_AFTER_S;
 }
 
-function fieldErrors(value: unknown): FieldError[] {
-  if (!Array.isArray(value)) return [];
-  return value.filter(
-    (item: unknown): item is FieldError =>
-      typeof item === 'object' && item !== null && 'detail' in item && 'pointer' in item,
+/** What is wrong where: told by whoever parsed the request, or else by what the code is about. */
+function pointedAt(code: ProblemCode, detail: string, data: Readonly<Record<string, unknown>>): FieldError[] {
+  if (Array.isArray(data.errors)) return data.errors.filter(isFieldError);
+  if (code === 'UNKNOWN_REGION') return [{ detail, pointer: '#/regions' }];
+  if (code === 'BATCH_TOO_LARGE') return [{ detail, pointer: '#/images' }];
+  if (!code.startsWith('IMAGE_')) return [];
+  return [{ detail, pointer: typeof data.index === 'number' ? `#/images/${data.index}` : '#/image' }];
+}
+
+function isFieldError(item: unknown): item is FieldError {
+  return (
+    typeof item === 'object' &&
+    item !== null &&
+    'detail' in item &&
+    typeof item.detail === 'string' &&
+    'pointer' in item &&
+    typeof item.pointer === 'string'
   );
 }
