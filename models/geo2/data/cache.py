@@ -18,7 +18,8 @@ from .mosaic import build_mosaic, city_of
 from .samples import draw_sample, place_query
 from .view_set import ViewSet, load_images, read_view_set, to_metres
 
-BATCH = 32
+BATCH = 8
+"""Small: activations stay in the processor's cache."""
 
 
 class FeatureTable:

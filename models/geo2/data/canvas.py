@@ -23,16 +23,17 @@ def _sample(source: np.ndarray, x: np.ndarray, y: np.ndarray, wraps: bool) -> tu
     """Bilinear at pixel-centre coordinates; edges replicate or wrap. -> uint8 [H, W, 3], mask uint8 [H, W]."""
     height, width = source.shape[:2]
     mask = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
-    x, y = np.where(mask, x, 0), np.where(mask, y, 0)
+    x, y = x[mask], y[mask]
     left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-    fx, fy = (x - left)[..., None], (y - top)[..., None]
+    fx, fy = (x - left)[:, None], (y - top)[:, None]
     x0, x1 = ((left + width) % width, (left + 1) % width) if wraps else (np.maximum(left, 0), np.minimum(left + 1, width - 1))
-    y0, y1 = np.maximum(top, 0), np.minimum(top + 1, height - 1)
-    pixels = source.astype(np.float64)
-    upper = pixels[y0, x0] * (1 - fx) + pixels[y0, x1] * fx
-    lower = pixels[y1, x0] * (1 - fx) + pixels[y1, x1] * fx
-    out = np.floor(upper * (1 - fy) + lower * fy + 0.5).astype(np.uint8)
-    return out * mask[..., None].astype(np.uint8), mask.astype(np.uint8)
+    row0, row1 = np.maximum(top, 0) * width, np.minimum(top + 1, height - 1) * width
+    pixels = source.reshape(-1, 3)
+    upper = pixels[row0 + x0] * (1 - fx) + pixels[row0 + x1] * fx
+    lower = pixels[row1 + x0] * (1 - fx) + pixels[row1 + x1] * fx
+    canvas = np.zeros((*mask.shape, 3), np.uint8)
+    canvas[mask] = np.floor(upper * (1 - fy) + lower * fy + 0.5)
+    return canvas, mask.astype(np.uint8)
 
 
 def _angles(geometry: GeometryConfig) -> tuple[np.ndarray, np.ndarray]:

@@ -37,7 +37,7 @@ class Mosaic:
         H, W = self.image.shape[:2]
         px, py = np.clip(px, 0, W - 1), np.clip(py, 0, H - 1)
         x0, y0 = np.minimum(px.astype(np.int64), W - 2), np.minimum(py.astype(np.int64), H - 2)
-        fx, fy = (px - x0)[..., None].astype(np.float32), (py - y0)[..., None].astype(np.float32)
+        fx, fy = (px - x0)[..., None], (py - y0)[..., None]
         flat = self.image.reshape(-1, 3)
         i = y0 * W + x0
         upper = flat[i] * (1 - fx) + flat[i + 1] * fx

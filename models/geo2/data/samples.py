@@ -29,9 +29,10 @@ def jitter_colour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     gain, gamma, saturation = rng.uniform(0.8, 1.25), rng.uniform(0.8, 1.25), rng.uniform(0.6, 1.3)
     balance = rng.uniform(0.92, 1.08, 3)
     levels = (np.arange(256) / 255.0) ** gamma * gain * 255
-    pixels = levels.astype(np.float32)[image] * balance.astype(np.float32)
-    grey = pixels.mean(-1, keepdims=True)
-    return np.clip(grey + (pixels - grey) * saturation, 0, 255).astype(np.uint8)
+    tables = (levels[:, None] * balance).astype(np.float32)  # [256, 3]
+    red, green, blue = (tables[:, c][image[..., c]] for c in range(3))
+    grey = (red + green + blue) * np.float32((1 - saturation) / 3)
+    return np.stack([np.clip(c * np.float32(saturation) + grey, 0, 255).astype(np.uint8) for c in (red, green, blue)], axis=-1)
 
 
 def place_query(image: np.ndarray, query: Query, canvas_heading_deg: float, config: Config) -> tuple[np.ndarray, np.ndarray]:
@@ -59,10 +60,11 @@ def draw_sample(image: np.ndarray, query: Query, mosaic: Mosaic, config: Config,
     quarter_turns = int(rng.integers(4))
     up_deg = 90.0 * quarter_turns if exact else float(rng.uniform(0, 360))
     canvas_heading = up_deg + _heading_error(config, rng)
-    if query.kind == "panorama":  # whole columns: a roll, no resampling
-        degrees_per_px = 360 / g.canvas_width_px
-        canvas_heading = round(canvas_heading / degrees_per_px) * degrees_per_px
-    canvas, mask = place_query(image, query, canvas_heading, config)
+    if query.kind == "panorama" and image.shape[:2] == (g.canvas_height_px, g.canvas_width_px):  # whole columns: nothing is resampled
+        columns = round(((query.heading_deg or 0.0) - canvas_heading) * g.canvas_width_px / 360)
+        canvas, mask = np.roll(image, columns, axis=1), np.ones(image.shape[:2], np.uint8)
+    else:
+        canvas, mask = place_query(image, query, canvas_heading, config)
     if query.kind == "panorama" and rng.random() < config.geomap_training.limited_fov_share:
         canvas, mask = limit_field_of_view(canvas, mask, rng.uniform(-180, 180), rng.uniform(NARROWEST_FOV_DEG, WIDEST_FOV_DEG))
     canvas = jitter_colour(canvas, rng) * mask[..., None]
