@@ -2,16 +2,21 @@
 // native/faiss/index.ts gives it types and the names of the public API.
 
 #include <faiss/IndexFlat.h>
+#include <faiss/IndexHNSW.h>
 #include <faiss/IndexIVF.h>
-#include <faiss/IndexPreTransform.h>
+#include <faiss/IndexIVFPQ.h>
+#include <faiss/IndexPQ.h>
 #include <faiss/index_factory.h>
 #include <faiss/utils/distances.h>
 #include <napi.h>
 #include <omp.h>
 
+#include <algorithm>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <string>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -34,7 +39,15 @@ constexpr Row kGreatestDimension = 1 << 20;
 
 /// An index, its gate, and what is known of it on the JavaScript thread while a job may be changing it.
 struct Shared {
-  Shared(std::unique_ptr<faiss::Index> given, bool is_mapped) : index(std::move(given)), mapped(is_mapped) { note(); }
+  Shared(std::unique_ptr<faiss::Index> given, bool is_mapped) : index(std::move(given)), mapped(is_mapped) {
+    graph = dynamic_cast<faiss::IndexHNSW*>(innermost(index.get()));
+    if (graph != nullptr) {
+      ef_search = std::clamp(graph->hnsw.efSearch, 1, kWidestSearch);
+      graph->hnsw.efSearch = kWidestSearch;
+    }
+    next_label = mapped ? index->ntotal : greatest_label(*index) + 1;
+    note();
+  }
 
   GatePtr gate = std::make_shared<Gate>();
   std::unique_ptr<faiss::Index> index;
@@ -42,6 +55,9 @@ struct Shared {
   bool disposed = false;
   /// Label of the next vector; greater than the number of vectors once an inverted file has lost some.
   Row next_label = 0;
+  /// The graph of the index, if it is one, and the efSearch that it was made or read with.
+  faiss::IndexHNSW* graph = nullptr;
+  int ef_search = 0;
 
   int dimension = 0;
   Row total = 0;
@@ -60,14 +76,16 @@ struct Shared {
 using SharedPtr = std::shared_ptr<Shared>;
 
 SharedPtr share(std::unique_ptr<faiss::Index> index, bool mapped = false) {
-  auto shared = std::make_shared<Shared>(std::move(index), mapped);
-  shared->next_label = mapped ? shared->total : greatest_label(*shared->index) + 1;
-  return shared;
+  return std::make_shared<Shared>(std::move(index), mapped);
 }
 
-faiss::IndexIVF* inverted_file(faiss::Index* index) {
-  if (auto* transformed = dynamic_cast<faiss::IndexPreTransform*>(index)) return inverted_file(transformed->index);
-  return dynamic_cast<faiss::IndexIVF*>(index);
+faiss::IndexIVF* inverted_file(faiss::Index* index) { return dynamic_cast<faiss::IndexIVF*>(innermost(index)); }
+
+/// FAISS warns on the console when a sample is small; how good the index must be is the caller's decision.
+void silence(faiss::Index* index) {
+  if (auto* ivf = dynamic_cast<faiss::IndexIVF*>(index)) ivf->cp.min_points_per_centroid = 1;
+  if (auto* pq = dynamic_cast<faiss::IndexPQ*>(index)) pq->pq.cp.min_points_per_centroid = 1;
+  if (auto* pq = dynamic_cast<faiss::IndexIVFPQ*>(index)) pq->pq.cp.min_points_per_centroid = 1;
 }
 
 faiss::MetricType metric_of(const Napi::Value& value) {
@@ -149,6 +167,17 @@ class NativeIndex final : public Napi::ObjectWrap<NativeIndex> {
 
   Needs needs(Access access) const { return {{shared_->gate, access}}; }
 
+  Needs needs_to_write() const { return needs(shared_->graph == nullptr ? Access::kShared : Access::kExclusive); }
+
+  /// Runs `write` while a graph has the efSearch that belongs into its file.
+  static void with_own_width(Shared& shared, const std::function<void()>& write) {
+    if (shared.graph == nullptr) return write();
+    const auto widen = [](faiss::IndexHNSW* graph) { graph->hnsw.efSearch = kWidestSearch; };
+    const std::unique_ptr<faiss::IndexHNSW, decltype(widen)> widening(shared.graph, widen);
+    shared.graph->hnsw.efSearch = shared.ef_search;
+    write();
+  }
+
   static Napi::Value flat(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return checked(env, [&] {
@@ -179,12 +208,16 @@ class NativeIndex final : public Napi::ObjectWrap<NativeIndex> {
       const std::string descriptor = text(info[1], "descriptor");
       const faiss::MetricType metric = metric_of(info[2]);
       run_now(env, kInvalidArgument, [&] {
+        std::unique_ptr<faiss::Index> index;
         try {
-          shared = share(std::unique_ptr<faiss::Index>(faiss::index_factory(dimension, descriptor.c_str(), metric)));
+          index.reset(faiss::index_factory(dimension, descriptor.c_str(), metric));
         } catch (const std::logic_error& error) {  // a number in the descriptor that fits no integer
           fail(kInvalidArgument, "'", descriptor, "' describes no index (", error.what(), ").");
         }
-        if (auto* ivf = inverted_file(shared->index.get())) ivf->cp.min_points_per_centroid = 1;  // only warns
+        const auto* ivf = inverted_file(index.get());
+        if (ivf != nullptr && ivf->nlist < 1) fail(kInvalidArgument, "'", descriptor, "' has no lists.");
+        silence(innermost(index.get()));
+        shared = share(std::move(index));
       });
     });
     return wrap(env, shared);
@@ -284,6 +317,10 @@ class NativeIndex final : public Napi::ObjectWrap<NativeIndex> {
         asked->nprobe = count_option(options, "nprobe");
         asked->ef_search = count_option(options, "efSearch");
       }
+      if (asked->ef_search > kWidestSearch) {
+        fail(kInvalidArgument, "efSearch must be at most ", kWidestSearch, ", not ", asked->ef_search, ".");
+      }
+      if (asked->ef_search == 0) asked->ef_search = shared_->ef_search;
       auto found = std::make_shared<Found>();
       return run(env, needs(Access::kShared),
                  {[shared = shared_, asked, found] {
@@ -311,8 +348,8 @@ class NativeIndex final : public Napi::ObjectWrap<NativeIndex> {
     return checked(env, [&] {
       usable();
       const std::string path = text(info[0], "path");
-      return run(env, needs(Access::kShared),
-                 {[shared = shared_, path] { write_file(*shared->index, path); },
+      return run(env, needs_to_write(),
+                 {[shared = shared_, path] { with_own_width(*shared, [&] { write_file(*shared->index, path); }); },
                   [](Napi::Env env) { return env.Undefined(); }, kUnsupported});
     });
   }
@@ -322,8 +359,8 @@ class NativeIndex final : public Napi::ObjectWrap<NativeIndex> {
     return checked(env, [&] {
       usable();
       auto bytes = std::make_shared<std::vector<uint8_t>>();
-      return run(env, needs(Access::kShared),
-                 {[shared = shared_, bytes] { *bytes = write_buffer(*shared->index); },
+      return run(env, needs_to_write(),
+                 {[shared = shared_, bytes] { with_own_width(*shared, [&] { *bytes = write_buffer(*shared->index); }); },
                   [bytes](Napi::Env env) -> Napi::Value {
                     return Napi::Buffer<uint8_t>::NewOrCopy(env, bytes->data(), bytes->size(),
                                                             [bytes](Napi::Env, uint8_t*) {});
@@ -361,11 +398,16 @@ class NativeIndex final : public Napi::ObjectWrap<NativeIndex> {
            " and metric ", static_cast<int>(into.index->metric_type), ", the other ", from.index->d, " and metric ",
            static_cast<int>(from.index->metric_type), ".");
     }
-    if (typeid(*into.index) != typeid(*from.index) &&
-        (dynamic_cast<faiss::IndexFlat*>(into.index.get()) == nullptr ||
-         dynamic_cast<faiss::IndexFlat*>(from.index.get()) == nullptr)) {
-      fail(kMismatch, "Only indexes of the same kind can be merged.");
+    // FAISS gives flat indexes three classes, depending on how they were made, and merges only equal ones.
+    auto* flat = dynamic_cast<faiss::IndexFlat*>(from.index.get());
+    if (flat != nullptr && dynamic_cast<faiss::IndexFlat*>(into.index.get()) != nullptr) {
+      into.index->add(flat->ntotal, flat->get_xb());
+      flat->reset();
+      into.next_label = into.index->ntotal;
+      from.next_label = 0;
+      return;
     }
+    if (typeid(*into.index) != typeid(*from.index)) fail(kMismatch, "Only indexes of the same kind can be merged.");
     into.index->check_compatible_for_merge(*from.index);
     const bool lists = inverted_file(into.index.get()) != nullptr;
     into.index->merge_from(*from.index, lists ? into.next_label : 0);

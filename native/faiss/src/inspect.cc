@@ -4,8 +4,11 @@
 #include <faiss/IndexHNSW.h>
 #include <faiss/IndexIDMap.h>
 #include <faiss/IndexIVF.h>
+#include <faiss/IndexIVFPQ.h>
+#include <faiss/IndexPQ.h>
 #include <faiss/IndexPreTransform.h>
 #include <faiss/IndexRefine.h>
+#include <faiss/IndexScalarQuantizer.h>
 
 #include <algorithm>
 
@@ -49,6 +52,46 @@ std::string fault_of_graph(const faiss::IndexHNSW& index) {
   return fault_of(*index.storage);
 }
 
+bool fits(const faiss::ScalarQuantizer& quantizer, int d, size_t code_size, bool trained) {
+  using SQ = faiss::ScalarQuantizer;
+  size_t bits = 8, ranges = 0;
+  switch (quantizer.qtype) {  // FAISS throws in a parallel region, which ends the process, when it knows no such type
+    case SQ::QT_8bit: ranges = 2 * static_cast<size_t>(d); break;
+    case SQ::QT_4bit: bits = 4, ranges = 2 * static_cast<size_t>(d); break;
+    case SQ::QT_6bit: bits = 6, ranges = 2 * static_cast<size_t>(d); break;
+    case SQ::QT_8bit_uniform: ranges = 2; break;
+    case SQ::QT_4bit_uniform: bits = 4, ranges = 2; break;
+    case SQ::QT_fp16: bits = 16; break;
+    case SQ::QT_8bit_direct: break;
+    default: return false;
+  }
+  return quantizer.d == static_cast<size_t>(d) && quantizer.code_size == (bits * d + 7) / 8 &&
+         quantizer.code_size == code_size && (!trained || quantizer.trained.size() == ranges);
+}
+
+bool fits(const faiss::ProductQuantizer& quantizer, int d, size_t code_size) {
+  return quantizer.d == static_cast<size_t>(d) && quantizer.M > 0 && quantizer.nbits > 0 && quantizer.nbits <= 24 &&
+         quantizer.d % quantizer.M == 0 && quantizer.dsub == quantizer.d / quantizer.M &&
+         quantizer.ksub == size_t{1} << quantizer.nbits && quantizer.code_size == (quantizer.nbits * quantizer.M + 7) / 8 &&
+         quantizer.code_size == code_size && quantizer.centroids.size() == quantizer.d * quantizer.ksub;
+}
+
+/// Whether the codes of the vectors fit what reads them.
+bool codes_fit(const faiss::Index& index) {
+  if (const auto* flat = dynamic_cast<const faiss::IndexFlat*>(&index)) {
+    return flat->code_size == sizeof(float) * flat->d;
+  }
+  if (const auto* sq = dynamic_cast<const faiss::IndexScalarQuantizer*>(&index)) {
+    return fits(sq->sq, sq->d, sq->code_size, sq->is_trained);
+  }
+  if (const auto* pq = dynamic_cast<const faiss::IndexPQ*>(&index)) return fits(pq->pq, pq->d, pq->code_size);
+  if (const auto* sq = dynamic_cast<const faiss::IndexIVFScalarQuantizer*>(&index)) {
+    return fits(sq->sq, sq->d, sq->code_size, sq->is_trained);
+  }
+  if (const auto* pq = dynamic_cast<const faiss::IndexIVFPQ*>(&index)) return fits(pq->pq, pq->d, pq->code_size);
+  return true;
+}
+
 std::string fault_of_lists(const faiss::IndexIVF& index) {
   if (index.quantizer == nullptr || index.invlists == nullptr) return "it has no inverted lists";
   if (index.nlist < 1 || index.invlists->nlist != index.nlist || index.invlists->code_size != index.code_size ||
@@ -82,10 +125,8 @@ std::string fault_of(const faiss::Index& index) {
     if (flat->codes.size() != static_cast<size_t>(flat->ntotal) * flat->code_size) {
       return "it does not hold as many vectors as it says";
     }
-    if (dynamic_cast<const faiss::IndexFlat*>(flat) != nullptr && flat->code_size != sizeof(float) * flat->d) {
-      return "its header is damaged";
-    }
   }
+  if (!codes_fit(index)) return "its codes do not fit its quantizer";
   if (const auto* graph = dynamic_cast<const faiss::IndexHNSW*>(&index)) return fault_of_graph(*graph);
   if (const auto* lists = dynamic_cast<const faiss::IndexIVF*>(&index)) return fault_of_lists(*lists);
   if (const auto* transformed = dynamic_cast<const faiss::IndexPreTransform*>(&index)) {
@@ -108,11 +149,18 @@ std::string fault_of(const faiss::Index& index) {
   return "";
 }
 
+faiss::Index* innermost(faiss::Index* index) {
+  auto* transformed = dynamic_cast<faiss::IndexPreTransform*>(index);
+  return transformed == nullptr ? index : innermost(transformed->index);
+}
+
+const faiss::Index* innermost(const faiss::Index* index) {
+  const auto* transformed = dynamic_cast<const faiss::IndexPreTransform*>(index);
+  return transformed == nullptr ? index : innermost(static_cast<const faiss::Index*>(transformed->index));
+}
+
 Row greatest_label(const faiss::Index& index) {
-  if (const auto* transformed = dynamic_cast<const faiss::IndexPreTransform*>(&index)) {
-    return greatest_label(*transformed->index);
-  }
-  const auto* ivf = dynamic_cast<const faiss::IndexIVF*>(&index);
+  const auto* ivf = dynamic_cast<const faiss::IndexIVF*>(innermost(&index));
   if (ivf == nullptr) return index.ntotal - 1;
   Row greatest = -1;
   for (size_t list = 0; list < ivf->nlist; ++list) {

@@ -10,6 +10,10 @@
 
 namespace geo2 {
 
+/// The index behind transforms of the vectors.
+faiss::Index* innermost(faiss::Index* index);
+const faiss::Index* innermost(const faiss::Index* index);
+
 /// Why an index that was just read must not be used: its parts contradict each other, so that a search could read outside
 /// of them. Empty when nothing is wrong.
 std::string fault_of(const faiss::Index& index);

@@ -3,6 +3,7 @@
 #include <faiss/impl/FaissException.h>
 #include <omp.h>
 
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <utility>
@@ -50,17 +51,28 @@ class Worker final : public Napi::AsyncWorker {
 
   void OnOK() override {
     const Napi::HandleScope scope(Env());
+    try {
+      settle();
+    } catch (const Napi::Error&) {
+      // The environment is going away (a worker thread that is terminated): there is nobody to tell.
+    }
+  }
+
+  void settle() {
+    const auto leave = [this](void*) { Gate::leave(needs_); };
     Napi::Value value;
-    if (failure_.code.empty()) {
-      try {
-        value = job_.value(Env());
-      } catch (const Napi::Error& error) {
-        failure_ = {kInternal, error.Message()};
-      } catch (const std::bad_alloc&) {
-        failure_ = {kOutOfMemory, "There is not enough memory for the result."};
+    {
+      const std::unique_ptr<void, decltype(leave)> leaving(this, leave);
+      if (failure_.code.empty()) {
+        try {
+          value = job_.value(Env());
+        } catch (const std::bad_alloc&) {
+          failure_ = {kOutOfMemory, "There is not enough memory for the result."};
+        } catch (const Napi::Error& error) {
+          failure_ = {kInternal, "The result could not be handed over: " + error.Message()};
+        }
       }
     }
-    Gate::leave(needs_);
     if (failure_.code.empty()) {
       deferred.Resolve(value);
     } else {

@@ -18,13 +18,8 @@ namespace {
 
 constexpr Row kMostPlaces = Row{1} << 27;  // 1.5 GB of distances and labels
 
-const faiss::Index& innermost(const faiss::Index& index) {
-  const auto* transformed = dynamic_cast<const faiss::IndexPreTransform*>(&index);
-  return transformed == nullptr ? index : innermost(*transformed->index);
-}
-
 void search_faiss(const faiss::Index& index, const Search& asked, Found& found) {
-  const faiss::Index& inner = innermost(index);
+  const faiss::Index& inner = *innermost(&index);
   const auto* ivf = dynamic_cast<const faiss::IndexIVF*>(&inner);
   const auto* hnsw = dynamic_cast<const faiss::IndexHNSW*>(&inner);
   if (asked.nprobe > 0 && ivf == nullptr) fail(kUnsupported, "nprobe is an option of inverted files (IVF) only.");
@@ -40,7 +35,7 @@ void search_faiss(const faiss::Index& index, const Search& asked, Found& found) 
     for_ivf.max_codes = ivf->max_codes;
     params = &for_ivf;
   } else if (hnsw != nullptr) {
-    for_hnsw.efSearch = asked.ef_search > 0 ? asked.ef_search : hnsw->hnsw.efSearch;
+    for_hnsw.efSearch = asked.ef_search;
     params = &for_hnsw;
   }
   // FAISS declares the selector as changeable and never changes it.

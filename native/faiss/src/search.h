@@ -9,13 +9,18 @@
 
 namespace geo2 {
 
+/// FAISS 1.7.3 stops the walk through a graph at the efSearch of the search, but keeps only as many candidates as the
+/// efSearch of the index says, so that an index with its default of 16 is never searched wider. Graphs in memory therefore
+/// carry this one, and their own is passed with each search.
+constexpr int kWidestSearch = 4096;
+
 struct Search {
   std::vector<float> queries;  // count x d
   Row count = 0;
   Row k = 0;
   RowsPtr rows;      // null: all
-  int nprobe = 0;    // 0: as the index has it
-  int ef_search = 0;  // 0: as the index has it
+  int nprobe = 0;     // 0: as the index has it
+  int ef_search = 0;  // always given for a graph, and only for a graph
 };
 
 struct Found {
