@@ -7,12 +7,12 @@ export type Rectangle = readonly [west: number, south: number, east: number, nor
 /** Edges closer than this are one edge; about a centimetre. */
 const SNAP_DEG = 1e-7;
 
-/** `bounds` holds west, south, east, north of one tile after the other, none of them across the antimeridian. */
+/** `bounds` holds west, south, east, north of one tile after the other; one across the antimeridian is cut there. */
 export function coveredRectangles(bounds: Float64Array): Rectangle[] {
-  const tiles = Array.from({ length: bounds.length / 4 }, (_, tile): Rectangle => {
+  const tiles = Array.from({ length: bounds.length / 4 }, (_, tile) => {
     const at = (side: number): number => snap(bounds[tile * 4 + side] ?? Number.NaN);
-    return [at(0), at(1), at(2), at(3)];
-  });
+    return cutAtAntimeridian([at(0), at(1), at(2), at(3)]);
+  }).flat();
   const lats = [...new Set(tiles.flatMap(([, south, , north]) => [south, north]))].sort((a, b) => a - b);
   const starting = groupBy(tiles, ([, south]) => south);
 
@@ -31,6 +31,16 @@ export function coveredRectangles(bounds: Float64Array): Rectangle[] {
     open = runs.map((run) => going.get(keyOf(run)) ?? { ...run, south: lat });
   }
   return done;
+}
+
+function cutAtAntimeridian(tile: Rectangle): Rectangle[] {
+  const [west, south, east, north] = tile;
+  if (west <= east) return [tile];
+  const halves: Rectangle[] = [
+    [west, south, 180, north],
+    [-180, south, east, north],
+  ];
+  return halves.filter(([from, , to]) => from < to);
 }
 
 /** The longitudes that a row of tiles covers, as runs without overlap, westmost first. */

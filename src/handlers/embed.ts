@@ -232,3 +232,6 @@ function base64Of(floats: Float32Array): string {
   });
   return bytes.toString('base64');
 }
+
+/** The answer's form, for the command line: it prints and reads the same. */
+export { AnswerSchema as EmbedBodySchema, toBody as toEmbedBody };

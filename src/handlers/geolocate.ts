@@ -73,7 +73,7 @@ const QuerySchema = z.strictObject({
 
 type Options = z.infer<typeof OptionsSchema>;
 
-const AnswerSchema = z
+export const AnswerSchema = z
   .object({
     status: z.enum(['matched', 'ambiguous', 'no_match', 'out_of_coverage']).openapi({
       description:
@@ -280,3 +280,6 @@ function toBody(answer: GeolocateAnswer, requestId: string): GeolocateBody {
 function pointAt([lon, lat]: z.infer<typeof LonLatSchema> | readonly [number, number]): GeolocateBody['location'] & {} {
   return { type: 'Point', coordinates: [lon, lat] };
 }
+
+/** The answer's form, for the command line: it prints and reads the same. */
+export { AnswerSchema as GeolocateBodySchema, toBody as toGeolocateBody };

@@ -39,6 +39,13 @@ describe('the ground that tiles cover', () => {
     expect(coveredRectangles(Float64Array.from(bounds))).toEqual([[0, 0, 0.0063, 0.0063]]);
   });
 
+  test('is cut at the antimeridian', () => {
+    expect(coveredRectangles(Float64Array.from([179.5, 0, -179, 1])).sort()).toEqual([
+      [-180, 0, -179, 1],
+      [179.5, 0, 180, 1],
+    ]);
+  });
+
   test('is nothing for no tile', () => {
     expect(coveredRectangles(new Float64Array(0))).toEqual([]);
   });
