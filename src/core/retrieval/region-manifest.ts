@@ -1,0 +1,60 @@
+import * as z from 'zod';
+import { FileFactsSchema, RelativePathSchema } from '../storage/checksums.ts';
+import { VersionSchema } from '../storage/versioned.ts';
+
+export const RegionIdSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and -, at most 63');
+
+/** Files that a bundle's manifest must list, at the names it gives them. */
+const NAMED_FILES = ['index', 'imagery', 'tiles', 'collection', 'calibration'] as const;
+
+const FileSchema = z.strictObject({ file: RelativePathSchema });
+
+/** `manifest.json` of a region bundle: what it is made of, by which model, and what every file must be. */
+export const RegionManifestSchema = z
+  .strictObject({
+    schemaVersion: z.literal(1),
+    id: RegionIdSchema,
+    version: VersionSchema,
+    createdAt: z.iso.datetime(),
+    licence: z.string().min(1),
+    attribution: z.string(),
+    /** When the imagery was taken. */
+    capturedAt: z.strictObject({ start: z.string(), end: z.string() }).nullable(),
+    /** The model whose embeddings the index holds. */
+    model: z.strictObject({ name: z.string().min(1), version: z.string().min(1) }),
+    embeddingWidth: z.int().positive(),
+    /** Edge of a tile on the ground, in metres. */
+    metresPerTile: z.number().positive(),
+    /** Share of a tile's edge that it has in common with the next one. */
+    overlap: z.number().min(0).lt(1),
+    /** R, the orientation bank: row r of a tile is its embedding with azimuth 360 r / R up. */
+    headings: z.int().min(1).max(360),
+    tileCount: z.int().positive(),
+    index: z.strictObject({
+      type: z.literal('IndexFlatIP'),
+      parameters: z.strictObject({}),
+      file: RelativePathSchema,
+    }),
+    imagery: z.strictObject({
+      file: RelativePathSchema,
+      minZoom: z.int().min(0).max(24),
+      maxZoom: z.int().min(0).max(24),
+      tileType: z.enum(['webp', 'jpeg']),
+    }),
+    tiles: FileSchema,
+    collection: FileSchema,
+    calibration: FileSchema,
+    files: z.array(FileFactsSchema).min(1),
+  })
+  .check(({ value, issues }) => {
+    const listed = new Set(value.files.map((file) => file.path));
+    for (const name of NAMED_FILES) {
+      const { file } = value[name];
+      if (listed.has(file)) continue;
+      issues.push({ code: 'custom', input: file, path: ['files'], message: `${file} (${name}) is not listed` });
+    }
+  });
+
+export type RegionManifest = z.infer<typeof RegionManifestSchema>;
