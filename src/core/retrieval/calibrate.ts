@@ -69,7 +69,7 @@ export function fitCalibration(
   },
 ): FittedCalibration {
   const { base, metresPerTile, source, targets = DEFAULT_TARGETS } = options;
-  const profiles: Calibration['profiles'] = {};
+  const profiles: Partial<Record<CalibrationProfile, PosteriorCalibration>> = {};
   const reports: ProfileReport[] = [];
   for (const profile of ['panorama', 'panorama_unknown_heading', 'photo', 'photo_unknown_heading'] as const) {
     const own = samples.filter((sample) => sample.profile === profile);

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type * as z from 'zod';
-import type * as z from 'zod';
 import { Geo2Error } from '../errors.ts';
 import { type Bounds, unionOf } from '../geo/bounds.ts';
 import { type Calibration, CalibrationSchema } from '../inference/manifest.ts';

@@ -1,7 +1,7 @@
 import { type Bounds, centreOf, toBbox } from '../geo/bounds.ts';
 import { type Prior, priorTouches } from '../geo/prior.ts';
 import type { LonLat } from '../geo/units.ts';
-import { type Region, tileBounds } from './region.ts';
+import { boundsOfTile, type Region } from './region.ts';
 
 /** A reference tile that a query was compared with, at the orientation that fits best. */
 export interface Hit {
@@ -49,7 +49,7 @@ export function scopeOf(regions: readonly Region[], prior: Prior | undefined): S
 function tilesOf(region: Region, prior: Prior): Int32Array {
   const touched: number[] = [];
   for (let tile = 0; tile < region.tiles.count; tile++) {
-    if (priorTouches(prior, tileBounds(region.tiles, tile))) touched.push(tile);
+    if (priorTouches(prior, boundsOfTile(region.tiles, tile))) touched.push(tile);
   }
   return Int32Array.from(touched);
 }
@@ -76,7 +76,7 @@ async function searchOne({ region, tiles }: Scope, { query, aligned, signal }: S
   }
   return [...byTile].map(([tile, bank]) => {
     const [orientation, similarity] = best(bank);
-    const bounds = tileBounds(region.tiles, tile);
+    const bounds = boundsOfTile(region.tiles, tile);
     const headingDeg = (orientation * 360) / headings;
     return { region, tile, centre: centreOf(bounds), bounds, similarity, headingDeg, bank };
   });
