@@ -16,6 +16,7 @@ import { demoSamples } from './demo-samples.ts';
 import { type Engine, openEngine } from './engine.ts';
 import { createMetrics } from './handlers/metrics.ts';
 import { createLogger } from './logging.ts';
+import { createImageryReader } from './region-imagery.ts';
 
 /** A load balancer keeps idle connections for 60 s: ours must live longer, or it sends into a closed one. */
 const KEEP_ALIVE_MS = 65_000;
@@ -67,6 +68,7 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
   const app = createApp({
     ...engine,
     version,
+    readImageryTile: createImageryReader(),
     fetchImage: images.fetch,
     limits: { ...config, maxHeldBytes: MAX_HELD_BYTES },
     metrics,
