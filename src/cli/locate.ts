@@ -132,7 +132,7 @@ function given({ headingDeg, fovDeg, prior, regions, topK, confidence }: Asked) 
 /** A block of lines for a person. */
 function describe(file: string, answer: Located): string {
   const { status, location, accuracy, heading, probability, candidates, region, model, reasons, timingMs } = answer;
-  const lines = [`${file}: ${status.replaceAll('_', ' ')} (probability ${probability.toFixed(2)})`];
+  const lines = [`${file}: ${status.replaceAll('_', ' ')} (probability ${probability.toFixed(3)})`];
   if (location !== undefined) {
     const [lon, lat] = location.coordinates;
     const within =

@@ -2,7 +2,7 @@ import { containsPoint } from '../../core/geo/bounds.ts';
 import { distanceM } from '../../core/geo/great-circle.ts';
 import { angleBetweenDeg, type LonLat } from '../../core/geo/units.ts';
 import type { GeolocateAnswer, GeolocateStatus } from '../../core/geolocate.ts';
-import { type Region, tileBounds } from '../../core/retrieval/region.ts';
+import { boundsOfTile, type Region } from '../../core/retrieval/region.ts';
 
 /** One answer held against the truth. */
 export interface Outcome {
@@ -61,7 +61,7 @@ export function coveredBy(regions: readonly Region[]): Covers {
 
 function someTile({ tiles }: Region, point: LonLat): boolean {
   for (let tile = 0; tile < tiles.count; tile++) {
-    if (containsPoint(tileBounds(tiles, tile), point)) return true;
+    if (containsPoint(boundsOfTile(tiles, tile), point)) return true;
   }
   return false;
 }
