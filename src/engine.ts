@@ -43,6 +43,9 @@ export interface EngineDeps {
   readonly childEnv?: Readonly<Record<string, string>> | undefined;
 }
 
+/** A run that takes longer is stuck, and its process is replaced. */
+const MIN_RUN_TIMEOUT_MS = 20_000;
+
 /** Opens and starts. Errors: those of `openEngine` and `Engine.start`. */
 export async function startEngine(config: Config, deps: EngineDeps): Promise<Engine> {
   const engine = await openEngine(config, deps);
@@ -63,7 +66,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     threads: config.threads,
     provider: config.device,
     maxQueue: config.maxQueue,
-    runTimeoutMs: 2 * config.requestTimeoutMs,
+    runTimeoutMs: Math.max(MIN_RUN_TIMEOUT_MS, 2 * config.requestTimeoutMs),
     childEnv,
     observer,
     nowMs,

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import type { Logger } from 'pino';
@@ -86,14 +86,17 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: KEEP_ALIVE_MS + 1_000, requestTimeout: MAX_UPLOAD_MS },
     getRequestListener(app.fetch),
   );
-  // a connection that is kept alive would outlive the drain
+  const unanswered = new Set<ServerResponse>();
   server.prependListener('request', (_request, response) => {
-    if (draining) response.setHeader('connection', 'close');
+    if (draining) endConnection(response);
+    unanswered.add(response);
+    response.once('close', () => unanswered.delete(response));
   });
 
   let stopping: Promise<void> | undefined;
   async function stop(): Promise<void> {
     draining = true;
+    for (const response of unanswered) endConnection(response);
     logger.info('stopping: finishing what is in flight');
     await closeServer(server, config.drainTimeoutMs);
     await engine.stop();
@@ -168,6 +171,11 @@ function listen(server: Server, { host, port }: Config): Promise<string> {
       resolve(`http://${host.includes(':') ? `[${host}]` : host}:${bound}`);
     });
   });
+}
+
+/** A connection that is kept alive would outlive the drain. */
+function endConnection(response: ServerResponse): void {
+  if (!response.headersSent) response.setHeader('connection', 'close');
 }
 
 /** Lets requests in flight finish; what is left after `drainMs` is cut. */

@@ -21,20 +21,17 @@ async function jpeg(): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await (await quadrants(640, 480)).jpeg({ quality: 90 }).toBuffer());
 }
 
+const half = (bytes: Uint8Array) => bytes.subarray(0, Math.floor(bytes.length / 2));
+
 describe('an image that cannot be used is refused with its problem', () => {
   test.each<[string, () => Promise<Uint8Array> | Uint8Array, number, string]>([
     ['no byte', () => new Uint8Array(0), 422, 'IMAGE_EMPTY'],
     ['no image', () => new TextEncoder().encode('not an image at all'), 415, 'IMAGE_UNSUPPORTED'],
     ['a GIF', async () => new Uint8Array(await (await quadrants()).gif().toBuffer()), 415, 'IMAGE_UNSUPPORTED'],
     ['an SVG', () => new TextEncoder().encode('<svg xmlns="http://www.w3.org/2000/svg"/>'), 415, 'IMAGE_UNSUPPORTED'],
-    ['a JPEG cut in half', async () => (await jpeg()).subarray(0, 4000), 422, 'IMAGE_TRUNCATED'],
+    ['a JPEG cut in half', async () => half(await jpeg()), 422, 'IMAGE_TRUNCATED'],
     ['a JPEG’s first bytes', async () => (await jpeg()).subarray(0, 20), 422, 'IMAGE_TRUNCATED'],
-    [
-      'a PNG cut in half',
-      async () => new Uint8Array(await (await quadrants()).png().toBuffer()).subarray(0, 150),
-      422,
-      'IMAGE_TRUNCATED',
-    ],
+    ['a PNG cut in half', async () => half(await (await quadrants()).png().toBuffer()), 422, 'IMAGE_TRUNCATED'],
     ['30,000 x 30,000 pixels of one colour', () => hugePng(30_000, 30_000), 413, 'IMAGE_TOO_LARGE'],
     [
       '4 x 4 pixels',
@@ -70,7 +67,7 @@ describe('an unusual image is answered', () => {
           .toBuffer();
       },
     ],
-    ['a CMYK JPEG', async () => (await coloured()).toColourspace('cmyk').jpeg({ quality: 100 }).toBuffer()],
+    ['a CMYK JPEG', async () => (await coloured()).withIccProfile('cmyk').jpeg({ quality: 100 }).toBuffer()],
     ['a 16-bit PNG', async () => (await coloured()).toColourspace('rgb16').png().toBuffer()],
     ['a PNG with transparency', async () => (await coloured()).ensureAlpha(1).png().toBuffer()],
     ['a progressive JPEG', async () => (await coloured()).jpeg({ progressive: true, quality: 100 }).toBuffer()],
@@ -82,7 +79,7 @@ describe('an unusual image is answered', () => {
   });
 
   test('a grey PNG, 8 and 16 bit', async () => {
-    const grey = (await quadrants(256, 128)).greyscale();
+    const grey = (await quadrants(256, 192)).greyscale();
     for (const space of ['b-w', 'grey16']) {
       const bytes = new Uint8Array(await grey.clone().toColourspace(space).png().toBuffer());
       expect((await answerOf(await postImage(service, bytes))).status).toMatch(/^(matched|ambiguous|no_match)$/);
