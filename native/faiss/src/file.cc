@@ -1,7 +1,6 @@
 #include "file.h"
 
 #include <faiss/IndexIVF.h>
-#include <faiss/IndexPreTransform.h>
 #include <faiss/impl/FaissException.h>
 #include <faiss/impl/io.h>
 #include <faiss/index_io.h>
@@ -121,12 +120,10 @@ std::unique_ptr<faiss::Index> read_whole(Reader& reader, int flags) {
   return index;
 }
 
-/// 32 threads for each search that read ahead cost more than they bring.
-void stop_prefetching(faiss::Index* index) {
-  if (auto* transformed = dynamic_cast<faiss::IndexPreTransform*>(index)) stop_prefetching(transformed->index);
-  if (auto* ivf = dynamic_cast<faiss::IndexIVF*>(index)) {
-    if (auto* lists = dynamic_cast<faiss::OnDiskInvertedLists*>(ivf->invlists)) lists->prefetch_nthread = 0;
-  }
+/// The inverted lists that are not in memory, or null.
+faiss::OnDiskInvertedLists* lists_on_disk(const faiss::Index& index) {
+  const auto* ivf = dynamic_cast<const faiss::IndexIVF*>(innermost(&index));
+  return ivf == nullptr ? nullptr : dynamic_cast<faiss::OnDiskInvertedLists*>(ivf->invlists);
 }
 
 class BytesWriter final : public faiss::IOWriter {
@@ -157,6 +154,8 @@ class FileWriter final : public faiss::IOWriter {
 void write_to(const faiss::Index& index, faiss::IOWriter* writer) {
   if (const auto* mapped = dynamic_cast<const MappedFlat*>(&index)) {
     faiss::write_index(mapped->loaded().get(), writer);
+  } else if (lists_on_disk(index) != nullptr) {
+    fail(kUnsupported, "An inverted file that is mapped cannot be written; copy its file, or read it without mmap.");
   } else {
     faiss::write_index(&index, writer);
   }
@@ -196,7 +195,9 @@ ReadIndex read_file(const std::string& path, bool mmap) {
   read_flat_header(file, header);  // stricter than FAISS
   FileReader reader(file);
   auto index = read_whole(reader, mmap ? faiss::IO_FLAG_MMAP : 0);
-  if (mmap) stop_prefetching(index.get());
+  auto* lists = lists_on_disk(*index);
+  if (lists != nullptr && !mmap) fail(kUnsupported, path, " keeps its inverted lists in another file.");
+  if (lists != nullptr) lists->prefetch_nthread = 0;  // 32 threads for each search that read ahead cost more than they bring
   return {std::move(index), mmap};
 }
 

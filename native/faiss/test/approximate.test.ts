@@ -140,7 +140,7 @@ describe.each([
 });
 
 describe('other kinds', () => {
-  test.each(['PCA8,Flat', 'SQ8', 'IVF20,SQ8', 'PCA8,IVF20,Flat', 'IVF20,PQ4', 'PQ4', 'HNSW8,SQ8'])(
+  test.each(['PCA8,Flat', 'SQ8', 'IVF20,SQ8', 'PCA8,IVF20,Flat', 'IVF20,PQ4np', 'PQ4np', 'HNSW8,SQ8'])(
     '%s finds a vector among its own nearest',
     async (descriptor) => {
       const index = await filled(descriptor);
@@ -151,7 +151,7 @@ describe('other kinds', () => {
     },
   );
 
-  test.each(['PCA8,Flat', 'SQ8', 'PCA8,IVF20,Flat', 'IVF20,PQ4', 'HNSW8,SQ8'])(
+  test.each(['PCA8,Flat', 'SQ8', 'PCA8,IVF20,Flat', 'IVF20,PQ4np', 'HNSW8,SQ8'])(
     '%s searches a selection only',
     async (descriptor) => {
       const index = await filled(descriptor);
@@ -174,6 +174,7 @@ describe('other kinds', () => {
     ['nprobe', 'Flat', { nprobe: 2 }],
     ['nprobe', 'HNSW8', { nprobe: 2 }],
     ['efSearch', 'Flat', { efSearch: 2 }],
+    ['efSearch', 'SQ8', { efSearch: 2 }],
     ['efSearch', 'IVF20,Flat', { efSearch: 2 }],
   ])('refuses %s of %s', async (_option, descriptor, options) => {
     const index = await filled(descriptor);
