@@ -1,4 +1,4 @@
-import sharp, { type Sharp } from 'sharp';
+import sharp, { type Metadata, type Sharp } from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { problemOf } from '../app-under-test.ts';
 import { hugePng, quadrants } from '../core/image/fixtures.ts';
@@ -51,30 +51,26 @@ describe('an image that cannot be used is refused with its problem', () => {
 });
 
 describe('an unusual image is answered', () => {
-  test.each<[string, () => Promise<Buffer>]>([
+  test.each<[string, () => Promise<Buffer>, Partial<Metadata>]>([
+    ['an animated WebP (its first frame)', animated, { pages: 2 }],
     [
-      'an animated WebP (its first frame)',
-      async () => {
-        const frames = await Promise.all(
-          ['#00c832', '#0028dc'].map((background) =>
-            sharp({ create: { width: 256, height: 128, channels: 3, background } })
-              .png()
-              .toBuffer(),
-          ),
-        );
-        return sharp(frames, { join: { animated: true } })
-          .webp({ lossless: true })
-          .toBuffer();
-      },
+      'a CMYK JPEG',
+      async () => (await coloured()).withIccProfile('cmyk').jpeg({ quality: 100 }).toBuffer(),
+      { space: 'cmyk' },
     ],
-    ['a CMYK JPEG', async () => (await coloured()).withIccProfile('cmyk').jpeg({ quality: 100 }).toBuffer()],
-    ['a 16-bit PNG', async () => (await coloured()).toColourspace('rgb16').png().toBuffer()],
-    ['a PNG with transparency', async () => (await coloured()).ensureAlpha(1).png().toBuffer()],
-    ['a progressive JPEG', async () => (await coloured()).jpeg({ progressive: true, quality: 100 }).toBuffer()],
-    ['a WebP', async () => (await coloured()).webp({ quality: 100 }).toBuffer()],
-    ['a palette PNG', async () => (await coloured()).png({ palette: true }).toBuffer()],
-  ])('%s', async (_name, make) => {
-    const answer = await answerOf(await postImage(service, new Uint8Array(await make())));
+    ['a 16-bit PNG', async () => (await coloured()).toColourspace('rgb16').png().toBuffer(), { depth: 'ushort' }],
+    ['a PNG with transparency', async () => (await coloured()).ensureAlpha(1).png().toBuffer(), { hasAlpha: true }],
+    [
+      'a progressive JPEG',
+      async () => (await coloured()).jpeg({ progressive: true }).toBuffer(),
+      { isProgressive: true },
+    ],
+    ['a WebP', async () => (await coloured()).webp({ quality: 100 }).toBuffer(), { format: 'webp' }],
+    ['a palette PNG', async () => (await coloured()).png({ palette: true }).toBuffer(), { isPalette: true }],
+  ])('%s', async (_name, make, facts) => {
+    const bytes = new Uint8Array(await make());
+    expect(await sharp(bytes).metadata()).toMatchObject(facts); // it is what its name says
+    const answer = await answerOf(await postImage(service, bytes));
     expect(answer.candidates[0]?.tileId).toBe(tileOf(GREEN));
   });
 
@@ -82,6 +78,7 @@ describe('an unusual image is answered', () => {
     const grey = (await quadrants(256, 192)).greyscale();
     for (const space of ['b-w', 'grey16']) {
       const bytes = new Uint8Array(await grey.clone().toColourspace(space).png().toBuffer());
+      expect(await sharp(bytes).metadata()).toMatchObject({ channels: 1, depth: space === 'b-w' ? 'uchar' : 'ushort' });
       expect((await answerOf(await postImage(service, bytes))).status).toMatch(/^(matched|ambiguous|no_match)$/);
     }
   });
@@ -100,6 +97,19 @@ describe('an unusual image is answered', () => {
     },
   );
 });
+
+async function animated(): Promise<Buffer> {
+  const frames = await Promise.all(
+    ['#00c832', '#0028dc'].map((background) =>
+      sharp({ create: { width: 256, height: 192, channels: 3, background } })
+        .png()
+        .toBuffer(),
+    ),
+  );
+  return sharp(frames, { join: { animated: true } })
+    .webp({ lossless: true })
+    .toBuffer();
+}
 
 async function coloured(): Promise<Sharp> {
   return sharp(await colourImage(GREEN));
