@@ -28,6 +28,9 @@
 #include "inspect.h"
 #include "job.h"
 #include "search.h"
+#ifdef GEO2_SANITIZE
+#include "deliberate.h"
+#endif
 
 // One OpenMP thread over a BLAS with threads of its own gains nothing and serialises searches; absent in other BLAS.
 extern "C" __attribute__((weak)) void openblas_set_num_threads(int threads);
@@ -499,6 +502,9 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   auto* reference = new Napi::FunctionReference(Napi::Persistent(constructor));
   env.SetInstanceData(reference);  // deleted with the environment
   exports.Set("NativeIndex", constructor);
+#ifdef GEO2_SANITIZE
+  exports.Set("deliberate", deliberate_faults(env));
+#endif
   exports.Set("faissVersion", std::to_string(FAISS_VERSION_MAJOR) + "." + std::to_string(FAISS_VERSION_MINOR) + "." +
                                   std::to_string(FAISS_VERSION_PATCH));
   return exports;

@@ -113,10 +113,6 @@ std::unique_ptr<faiss::Index> read_whole(Reader& reader, int flags) {
   if (!reader.at_end()) corrupt(reader.name, "its length does not fit what it says it holds");
   const std::string fault = fault_of(*index);
   if (!fault.empty()) corrupt(reader.name, fault);
-  if (index->metric_type != faiss::METRIC_INNER_PRODUCT && index->metric_type != faiss::METRIC_L2) {
-    fail(kUnsupported, reader.name, " holds an index of metric ", static_cast<int>(index->metric_type),
-         "; this binding knows inner product (0) and squared L2 (1).");
-  }
   return index;
 }
 

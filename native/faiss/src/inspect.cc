@@ -11,6 +11,7 @@
 #include <faiss/IndexScalarQuantizer.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace geo2 {
 namespace {
@@ -52,10 +53,22 @@ std::string fault_of_graph(const faiss::IndexHNSW& index) {
   return fault_of(*index.storage);
 }
 
+/// The bytes of a bool or an enumeration as a number: one that was read from a damaged file may hold a value that its type
+/// has not, and even to look at it would be undefined.
+template <typename Value>
+int64_t number_of(const Value& value) {
+  int64_t number = 0;
+  static_assert(sizeof value <= sizeof number);
+  std::memcpy(&number, &value, sizeof value);
+  return number;
+}
+
+bool is_flag(const bool& flag) { return number_of(flag) <= 1; }
+
 bool fits(const faiss::ScalarQuantizer& quantizer, int d, size_t code_size, bool trained) {
   using SQ = faiss::ScalarQuantizer;
   size_t bits = 8, ranges = 0;
-  switch (quantizer.qtype) {  // FAISS throws in a parallel region, which ends the process, when it knows no such type
+  switch (number_of(quantizer.qtype)) {  // FAISS throws in a parallel region, which ends the process, when it knows no such type
     case SQ::QT_8bit: ranges = 2 * static_cast<size_t>(d); break;
     case SQ::QT_4bit: bits = 4, ranges = 2 * static_cast<size_t>(d); break;
     case SQ::QT_6bit: bits = 6, ranges = 2 * static_cast<size_t>(d); break;
@@ -86,9 +99,11 @@ bool codes_fit(const faiss::Index& index) {
   }
   if (const auto* pq = dynamic_cast<const faiss::IndexPQ*>(&index)) return fits(pq->pq, pq->d, pq->code_size);
   if (const auto* sq = dynamic_cast<const faiss::IndexIVFScalarQuantizer*>(&index)) {
-    return fits(sq->sq, sq->d, sq->code_size, sq->is_trained);
+    return is_flag(sq->by_residual) && fits(sq->sq, sq->d, sq->code_size, sq->is_trained);
   }
-  if (const auto* pq = dynamic_cast<const faiss::IndexIVFPQ*>(&index)) return fits(pq->pq, pq->d, pq->code_size);
+  if (const auto* pq = dynamic_cast<const faiss::IndexIVFPQ*>(&index)) {
+    return is_flag(pq->by_residual) && fits(pq->pq, pq->d, pq->code_size);
+  }
   return true;
 }
 
@@ -120,7 +135,11 @@ std::string fault_of_transform(const faiss::IndexPreTransform& index) {
 }  // namespace
 
 std::string fault_of(const faiss::Index& index) {
-  if (index.d < 1 || index.ntotal < 0) return "its header is damaged";
+  if (index.d < 1 || index.ntotal < 0 || !is_flag(index.is_trained)) return "its header is damaged";
+  const int64_t metric = number_of(index.metric_type);
+  if (metric != faiss::METRIC_INNER_PRODUCT && metric != faiss::METRIC_L2) {
+    return "its metric is " + std::to_string(metric) + "; known are inner product (0) and squared L2 (1)";
+  }
   if (const auto* flat = dynamic_cast<const faiss::IndexFlatCodes*>(&index)) {
     if (flat->codes.size() != static_cast<size_t>(flat->ntotal) * flat->code_size) {
       return "it does not hold as many vectors as it says";
