@@ -47,6 +47,7 @@ const READER = `<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Geo2 API reference</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="/assets/swagger-ui/swagger-ui.css">
 </head>
 <body>
@@ -67,6 +68,7 @@ const PROBLEM_LIST = `<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Geo2 API problems</title>
+<link rel="icon" href="data:,">
 </head>
 <body>
 <h1>Problems</h1>

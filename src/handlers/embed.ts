@@ -30,9 +30,10 @@ const optionShape = {
   fovDeg: FovSchema.optional(),
 };
 
-const OptionsSchema = z
-  .strictObject(optionShape, { error: 'must be a JSON object' })
-  .openapi('EmbedOptions', { description: 'headingDeg and fovDeg hold for every image, and only in the ground view' });
+const OptionsSchema = z.strictObject(optionShape, { error: 'must be a JSON object' }).openapi('EmbedOptions', {
+  example: { view: 'ground' },
+  description: 'headingDeg and fovDeg hold for every image, and only in the ground view',
+});
 
 const JsonImageSchema = z
   .strictObject({ ...ImageReferenceSchema.shape, headingDeg: HeadingSchema.optional(), fovDeg: FovSchema.optional() })
@@ -54,7 +55,7 @@ const JsonSchema = z
   .refine(({ image, images }) => (image === undefined) !== (images === undefined), {
     error: 'needs either image or images, and not both',
   })
-  .openapi('EmbedRequest');
+  .openapi('EmbedRequest', { example: { view: 'satellite', image: { url: 'https://example.org/tile.jpg' } } });
 
 const QuerySchema = z.strictObject({
   view: ViewSchema,

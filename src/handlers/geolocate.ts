@@ -48,13 +48,20 @@ const optionShape = {
   confidence: ConfidenceSchema.optional(),
 };
 
-const OptionsSchema = z
-  .strictObject(optionShape, { error: 'must be a JSON object' })
-  .openapi('GeolocateOptions', { description: 'Everything is optional; an unknown option is refused' });
+const OptionsSchema = z.strictObject(optionShape, { error: 'must be a JSON object' }).openapi('GeolocateOptions', {
+  description: 'Everything is optional; an unknown option is refused',
+  example: { topK: 5 },
+});
 
 const JsonSchema = z
   .strictObject({ image: ImageReferenceSchema, ...optionShape }, { error: 'must be a JSON object' })
-  .openapi('GeolocateRequest', { description: 'The options stand beside the image, or together in `options`' });
+  .openapi('GeolocateRequest', {
+    description: 'The options stand beside the image, or together in `options`',
+    example: {
+      image: { url: 'https://example.org/photo.jpg' },
+      prior: { type: 'circle', center: [0.004, -0.002], radiusM: 300 },
+    },
+  });
 
 const QuerySchema = z.strictObject({
   headingDeg: numberText(HeadingSchema).optional(),
@@ -66,7 +73,7 @@ const QuerySchema = z.strictObject({
     .transform((text) => text.split(',').map((id) => id.trim()))
     .pipe(z.array(RegionIdSchema).max(100, 'may name 100 regions'))
     .optional()
-    .openapi({ type: 'string', example: 'null-island-demo,helsinki' }),
+    .openapi({ type: 'string', description: 'Ids separated by commas' }),
   topK: numberText(TopKSchema).optional(),
   confidence: numberText(ConfidenceSchema).optional(),
 });
@@ -277,8 +284,13 @@ function toBody(answer: GeolocateAnswer, requestId: string): GeolocateBody {
   };
 }
 
+/** To about a centimetre. */
+function roundDeg(angleDeg: number): number {
+  return Math.round(angleDeg * 1e7) / 1e7;
+}
+
 function pointAt([lon, lat]: z.infer<typeof LonLatSchema> | readonly [number, number]): GeolocateBody['location'] & {} {
-  return { type: 'Point', coordinates: [lon, lat] };
+  return { type: 'Point', coordinates: [roundDeg(lon), roundDeg(lat)] };
 }
 
 /** The answer's form, for the command line: it prints and reads the same. */

@@ -23,7 +23,7 @@ export function numbersText(names: readonly string[]) {
     .transform((text) => text.split(','))
     .refine((parts) => parts.length === names.length && parts.every((part) => NUMBER.test(part.trim())), hint)
     .transform((parts) => parts.map(Number))
-    .openapi({ type: 'string', example: names.join(',') });
+    .openapi({ type: 'string', description: `${names.join(',')}; instead of a prior` });
 }
 
 /** Every parameter once. Throws INVALID_REQUEST for one that is given twice. */

@@ -79,18 +79,18 @@ export const HeadingSchema = z
   .number({ error: 'must be degrees clockwise from north' })
   .min(0, 'a heading is from 0 to 360 degrees')
   .max(360, 'a heading is from 0 to 360 degrees')
-  .openapi({ description: 'Azimuth of the image’s middle, degrees clockwise from north', example: 90 });
+  .openapi({ description: 'Azimuth of the image’s middle, degrees clockwise from north' });
 
 export const FovSchema = z
   .number({ error: 'must be degrees' })
   .min(5, 'a field of view is from 5 to 360 degrees')
   .max(360, 'a field of view is from 5 to 360 degrees')
-  .openapi({ description: 'Horizontal field of view in degrees; beyond 150 a panorama', example: 67 });
+  .openapi({ description: 'Horizontal field of view in degrees; beyond 150 a panorama' });
 
 export const RegionIdSchema = z
   .string()
   .regex(REGION_ID, 'is no region id: lower-case letters, digits and -')
-  .openapi({ example: 'null-island-demo' });
+  .openapi({ description: 'As in /v1/regions' });
 
 /** An image in a JSON body. */
 export const ImageReferenceSchema = z
