@@ -1,0 +1,167 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { profileOf } from '../core/geolocate.ts';
+import { readGroundQuery } from '../core/image/ground-query.ts';
+import { type CalibrationSample, fitCalibration, type ProfileReport } from '../core/retrieval/calibrate.ts';
+import type { Region } from '../core/retrieval/region.ts';
+import { scopeOf, searchScopes } from '../core/retrieval/search.ts';
+import type { Engine } from '../engine.ts';
+import { RegionIdSchema } from '../handlers/schemas.ts';
+import { type Command, type CommandContext, type CommandSpec, parseCommand } from './command.ts';
+import { withEngine } from './engine.ts';
+import { type ConditionName, isAskable, present } from './evaluation/conditions.ts';
+import { type Covers, coveredBy } from './evaluation/outcome.ts';
+import { type Query, readQueries } from './evaluation/queries.ts';
+import { EXIT, expectedError, Failure } from './failure.ts';
+import { createProgress } from './progress.ts';
+import { onlyArgument } from './store.ts';
+import { count, formatTable } from './table.ts';
+import { checked, required } from './values.ts';
+
+const options = {
+  region: { type: 'string', value: 'ID', help: 'the region that holds the places of DIR (needed)' },
+  outside: {
+    type: 'string',
+    value: 'DIR',
+    help: 'a view set of places outside the region: its queries have no answer',
+  },
+  out: { type: 'string', value: 'FILE', help: 'calibration.json to write (needed)' },
+} as const;
+
+const spec = {
+  name: 'calibrate',
+  summary: 'Fits the probabilities, thresholds and radii of answers to photos whose place is known.',
+  arguments: 'DIR',
+  details: `DIR is a view set of places that training did not see. Each photo is asked with and without its heading; what comes
+out goes into a model's manifest, and from there into every region that is built with it.`,
+  options,
+  examples: ['geo2 calibrate world/val --region val --outside world/out_of_area --out calibration.json'],
+} as const satisfies CommandSpec;
+
+/** A prior changes what is searched, not what a similarity means: conditions with one teach nothing new. */
+const ASKED: readonly ConditionName[] = ['aligned', 'unknown_heading', 'photo', 'photo_unknown_heading'];
+
+interface Task {
+  readonly dir: string;
+  readonly query: Query;
+  readonly condition: ConditionName;
+  /** Of the view set outside the region. */
+  readonly outside: boolean;
+}
+
+export const calibrate: Command = {
+  spec,
+  async run(argv, context) {
+    const { values, positionals } = parseCommand(spec, argv);
+    const dir = onlyArgument(positionals, 'geo2 calibrate DIR --region ID --out FILE');
+    const region = checked('--region', RegionIdSchema, required('--region', values.region, 'val'));
+    const out = required('--out', values.out, 'calibration.json');
+    const tasks = [
+      ...(await tasksOf(dir, { outside: false, context })),
+      ...(values.outside === undefined ? [] : await tasksOf(values.outside, { outside: true, context })),
+    ];
+    const { calibration, reports } = await withEngine(context, { region, needsRegion: true }, async (engine) => {
+      const [searched] = engine.regions.list();
+      if (searched === undefined) throw new Failure('UNKNOWN_REGION', `Region ${region} is not loaded.`);
+      const samples = await collect(tasks, { engine, region: searched, context });
+      return fitCalibration(samples, {
+        base: searched.calibration,
+        metresPerTile: searched.manifest.metresPerTile,
+        source: sourceOf([dir, values.outside], engine),
+      });
+    });
+    if (reports.length === 0) {
+      throw new Failure('SOURCE_INVALID', 'There are too few queries to fit anything; nothing was written.');
+    }
+    await mkdir(dirname(resolve(out)), { recursive: true });
+    await writeFile(out, `${JSON.stringify(calibration, undefined, 2)}\n`);
+    context.stdout.write(values.json === true ? `${JSON.stringify({ calibration, reports })}\n` : describe(reports));
+    return EXIT.ok;
+  },
+};
+
+async function tasksOf(
+  dir: string,
+  { outside, context }: { outside: boolean; context: CommandContext },
+): Promise<Task[]> {
+  const queries = await readQueries(dir, { signal: context.signal });
+  return ASKED.flatMap((condition) =>
+    queries
+      .filter((query) => isAskable(query, condition) && (outside || query.location !== undefined))
+      .map((query) => ({ dir, query, condition, outside })),
+  );
+}
+
+interface CollectOptions {
+  readonly engine: Engine;
+  readonly region: Region;
+  readonly context: CommandContext;
+}
+
+async function collect(tasks: readonly Task[], options: CollectOptions): Promise<CalibrationSample[]> {
+  const { stderr, nowMs, signal } = options.context;
+  const covers = coveredBy([options.region]);
+  const progress = createProgress({ label: 'calibrate', stderr, nowMs });
+  const samples: CalibrationSample[] = [];
+  let failed = 0;
+  for (const [index, task] of tasks.entries()) {
+    signal.throwIfAborted();
+    progress.update(index, tasks.length);
+    try {
+      samples.push(await sampleOf(task, covers, options));
+    } catch (error) {
+      if (expectedError(error) === undefined || signal.aborted) throw error;
+      failed += 1;
+    }
+  }
+  progress.end(
+    `calibrate: ${count(samples.length, 'question')}${failed === 0 ? '' : `; ${failed} could not be asked`}`,
+  );
+  return samples;
+}
+
+/** The way of a geolocate request up to its hits. */
+async function sampleOf(
+  { dir, query, condition, outside }: Task,
+  covers: Covers,
+  { engine, region, context: { signal } }: CollectOptions,
+): Promise<CalibrationSample> {
+  const bytes = await readFile(join(dir, query.image), { signal }).catch((cause: unknown) => {
+    if (signal.aborted) throw cause;
+    throw new Failure('FILE_MISSING', `${query.image} cannot be read`, { cause });
+  });
+  const { limits, model } = engine;
+  const { request } = await present(query, { bytes, condition, limits });
+  const ground = await readGroundQuery(request.image, {
+    limits,
+    headingDeg: request.headingDeg,
+    fovDeg: request.fovDeg,
+    minFovDeg: model.manifest.geometry.ground.fovDeg.min,
+    signal,
+  });
+  const [embedding] = await model.embedGround([ground.canvas], { signal });
+  if (embedding === undefined) throw new Failure('INFERENCE_FAILED', 'The model gave no embedding.');
+  const aligned = ground.headingDeg !== undefined;
+  const hits = await searchScopes(scopeOf([region], undefined), { query: embedding, aligned, signal });
+  const inside = !outside && query.location !== undefined && covers(query.location);
+  return { profile: profileOf(ground, aligned), hits, truth: inside ? query.location : 'outside' };
+}
+
+function sourceOf(dirs: readonly (string | undefined)[], { model: { manifest } }: Engine): string {
+  const names = dirs.flatMap((dir) => (dir === undefined ? [] : [basename(resolve(dir))]));
+  return `fitted on ${names.join(' and, outside the region, ')} with ${manifest.name} ${manifest.version}`;
+}
+
+function describe(reports: readonly ProfileReport[]): string {
+  const percent = (part: number, whole: number): string => (whole === 0 ? '-' : ((100 * part) / whole).toFixed(1));
+  return formatTable(reports, [
+    { title: 'profile', cell: ({ profile }) => profile },
+    { title: 'inside', align: 'right', cell: ({ inside }) => String(inside) },
+    { title: 'outside', align: 'right', cell: ({ outside }) => String(outside) },
+    { title: 'matched %', align: 'right', cell: ({ matched, inside }) => percent(matched, inside) },
+    { title: 'matched right %', align: 'right', cell: ({ right, matched }) => percent(right, matched) },
+    { title: 'false match %', align: 'right', cell: ({ falseMatched, outside }) => percent(falseMatched, outside) },
+    { title: 'error m p50', align: 'right', cell: ({ medianErrorM }) => medianErrorM.toFixed(1) },
+    { title: 'in radius %', align: 'right', cell: ({ coverage }) => (100 * coverage).toFixed(1) },
+  ]);
+}
