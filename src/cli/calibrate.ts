@@ -1,10 +1,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { profileOf } from '../core/geolocate.ts';
-import { readGroundQuery } from '../core/image/ground-query.ts';
+import { createLocate } from '../core/geolocate.ts';
 import { type CalibrationSample, fitCalibration, type ProfileReport } from '../core/retrieval/calibrate.ts';
 import type { Region } from '../core/retrieval/region.ts';
-import { scopeOf, searchScopes } from '../core/retrieval/search.ts';
 import type { Engine } from '../engine.ts';
 import { RegionIdSchema } from '../handlers/schemas.ts';
 import { type Command, type CommandContext, type CommandSpec, parseCommand } from './command.ts';
@@ -124,27 +122,24 @@ async function collect(tasks: readonly Task[], options: CollectOptions): Promise
 async function sampleOf(
   { dir, query, condition, outside }: Task,
   covers: Covers,
-  { engine, region, context: { signal } }: CollectOptions,
+  { engine, region, context: { signal, nowMs } }: CollectOptions,
 ): Promise<CalibrationSample> {
   const bytes = await readFile(join(dir, query.image), { signal }).catch((cause: unknown) => {
     if (signal.aborted) throw cause;
     throw new Failure('FILE_MISSING', `${query.image} cannot be read`, { cause });
   });
   const { limits, model } = engine;
-  const { request } = await present(query, { bytes, condition, limits });
-  const ground = await readGroundQuery(request.image, {
-    limits,
-    headingDeg: request.headingDeg,
-    fovDeg: request.fovDeg,
-    minFovDeg: model.manifest.geometry.ground.fovDeg.min,
-    signal,
-  });
-  const [embedding] = await model.embedGround([ground.canvas], { signal });
-  if (embedding === undefined) throw new Failure('INFERENCE_FAILED', 'The model gave no embedding.');
-  const aligned = ground.headingDeg !== undefined;
-  const hits = await searchScopes(scopeOf([region], undefined), { query: embedding, aligned, signal });
+  const { request, truth } = await present(query, { bytes, condition, limits });
+  const locate = createLocate({ model, limits, regions: { list: () => [region] }, nowMs });
+  const { profile, hits, searchedTiles } = await locate({ ...request, signal });
   const inside = !outside && query.location !== undefined && covers(query.location);
-  return { profile: profileOf(ground, aligned), hits, truth: inside ? query.location : 'outside' };
+  return {
+    profile,
+    hits,
+    searchedTiles,
+    truth: inside ? query.location : 'outside',
+    headingDeg: inside ? truth.headingDeg : undefined,
+  };
 }
 
 function sourceOf(dirs: readonly (string | undefined)[], { model: { manifest } }: Engine): string {

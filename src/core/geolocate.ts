@@ -1,7 +1,7 @@
 import { Geo2Error } from './errors.ts';
 import type { Bounds } from './geo/bounds.ts';
 import type { Prior } from './geo/prior.ts';
-import { type LonLat, wrap360 } from './geo/units.ts';
+import { angleBetweenDeg, type LonLat, wrap360 } from './geo/units.ts';
 import { type GroundQuery, readGroundQuery } from './image/ground-query.ts';
 import type { ImageLimits } from './image/limits.ts';
 import type { CalibrationProfile } from './inference/manifest.ts';
@@ -9,7 +9,7 @@ import type { EmbedTiming, Model } from './inference/model.ts';
 import { calibrationFor, judge, type Verdict } from './retrieval/answer.ts';
 import type { Place } from './retrieval/posterior.ts';
 import type { Region, RegionSource } from './retrieval/region.ts';
-import { type Hit, type Scope, scopeOf, searchScopes } from './retrieval/search.ts';
+import { type Finding, type Hit, type Scope, scopesOf, searchScopes } from './retrieval/search.ts';
 
 export interface GeolocateRequest {
   /** Encoded photo or panorama. */
@@ -53,7 +53,7 @@ export interface GeolocateAnswer {
   /** Location, accuracy and heading: only when matched or ambiguous. */
   readonly location?: LonLat;
   readonly accuracy?: { readonly radiusM: number; readonly confidence: number };
-  /** Azimuth of the image's middle, degrees. */
+  /** Azimuth of the image's middle, degrees: stated or found. 68 % of the headings found are within its accuracy. */
   readonly heading?: { readonly deg: number; readonly accuracyDeg: number };
   /** Of the best place. */
   readonly probability: number;
@@ -90,38 +90,91 @@ const DEFAULT_TOP_K = 5;
 const DEFAULT_CONFIDENCE = 0.68;
 /** Narrower panoramas are judged as photos are. */
 const PANORAMA_MIN_FOV_DEG = 180;
+/** Rows of a bank beyond which a heading is not checked: it would cost more than the answer did. */
+const MAX_CONFLICT_ROWS = 400_000;
+/** A compass may be off by so much without contradicting anything. */
+const MIN_CONFLICT_DEG = 45;
+
+/** A query on its way to an answer: what the image told, and what its embedding found. */
+export interface Located extends Finding {
+  readonly query: Pick<GroundQuery, 'view' | 'headingDeg' | 'reasons'>;
+  /** Which numbers of a calibration hold for it. */
+  readonly profile: CalibrationProfile;
+  readonly timingMs: Omit<GeolocateAnswer['timingMs'], 'total'>;
+}
+
+interface Sought extends Located {
+  readonly scopes: readonly Scope[];
+  /** Undefined where the prior left nothing to search. */
+  readonly embedding: Float32Array | undefined;
+}
+
+export type Locate = (request: GeolocateRequest) => Promise<Located>;
+
+/**
+ * The first half of `createGeolocate`, without the posterior: what calibration learns from. No hits where the prior touches no
+ * region. Errors: those of `createGeolocate`.
+ */
+export function createLocate(deps: GeolocateDeps): Locate {
+  return createSeek(deps);
+}
 
 /**
  * A photo's place: decode and place on the canvas, embed, search what the prior allows, judge. Errors: UNKNOWN_REGION, those of
  * `readGroundQuery`, of the model and of the index.
  */
-export function createGeolocate({ model, regions, limits, nowMs }: GeolocateDeps): Geolocate {
+export function createGeolocate(deps: GeolocateDeps): Geolocate {
+  const { nowMs } = deps;
+  const { name, version } = deps.model.manifest;
+  const seek = createSeek(deps);
   return async (request) => {
     const startedAtMs = nowMs();
-    const { signal, headingDeg, fovDeg, topK = DEFAULT_TOP_K, confidence = DEFAULT_CONFIDENCE } = request;
-    const scopes = scopeOf(selectRegions(regions.list(), request.regions), request.prior);
+    const { topK = DEFAULT_TOP_K, confidence = DEFAULT_CONFIDENCE } = request;
+    const sought = await seek(request);
+    const judgedAtMs = nowMs();
+    const verdict = verdictOf(sought, confidence);
+    const doubts = await doubtsAbout(verdict, sought, request);
+    const { decode, queue, inference, search } = sought.timingMs;
+    return {
+      ...answerOf(verdict, sought, { topK, confidence }),
+      model: { name, version },
+      reasons: [...sought.query.reasons, ...doubts],
+      timingMs: { decode, queue, inference, search: search + (nowMs() - judgedAtMs), total: nowMs() - startedAtMs },
+    };
+  };
+}
+
+function createSeek({ model, regions, limits, nowMs }: GeolocateDeps): (request: GeolocateRequest) => Promise<Sought> {
+  return async (request) => {
+    const startedAtMs = nowMs();
+    const { headingDeg, fovDeg, prior, signal } = request;
+    const chosen = chooseRegions(regions.list(), request.regions);
 
     const minFovDeg = model.manifest.geometry.ground.fovDeg.min;
     const query = await readGroundQuery(request.image, { limits, headingDeg, fovDeg, minFovDeg, signal });
+    const aligned = query.headingDeg !== undefined;
+    const profile = profileOf(query.view, aligned);
     const decodedAtMs = nowMs();
 
-    const { embedding, timing } = await embed(query, request, decodedAtMs - startedAtMs);
-    const embeddedAtMs = nowMs();
+    const scopes = await scopesOf(chosen, prior, signal);
+    const scopedAtMs = nowMs();
+    const sought = { query, profile, scopes };
+    const decode = decodedAtMs - startedAtMs;
+    const scoping = scopedAtMs - decodedAtMs;
+    if (scopes.length === 0) {
+      const timingMs = { decode, queue: 0, inference: 0, search: scoping };
+      return { ...sought, embedding: undefined, hits: [], searchedTiles: 0, timingMs };
+    }
 
-    const aligned = query.headingDeg !== undefined;
-    const found = await look(scopes, embedding, { query, aligned, confidence, signal });
-    const { name, version } = model.manifest;
+    const { embedding, timing } = await embed(query, request, scopedAtMs - startedAtMs);
+    const embeddedAtMs = nowMs();
+    const finding = await searchScopes(scopes, { query: embedding, aligned, signal });
+    const search = scoping + nowMs() - embeddedAtMs;
     return {
-      ...answerOf(found, { query, topK, confidence }),
-      model: { name, version },
-      reasons: [...query.reasons, ...(await doubts(found, scopes, embedding, { query, confidence, signal }))],
-      timingMs: {
-        decode: decodedAtMs - startedAtMs,
-        queue: timing.queueMs,
-        inference: timing.computeMs,
-        search: nowMs() - embeddedAtMs,
-        total: nowMs() - startedAtMs,
-      },
+      ...sought,
+      ...finding,
+      embedding,
+      timingMs: { decode, queue: timing.queueMs, inference: timing.computeMs, search },
     };
   };
 
@@ -139,45 +192,7 @@ export function createGeolocate({ model, regions, limits, nowMs }: GeolocateDeps
   }
 }
 
-interface Looked {
-  readonly hits: readonly Hit[];
-  readonly verdict: Verdict;
-}
-
-interface LookOptions {
-  readonly query: GroundQuery;
-  readonly confidence: number;
-  readonly signal: AbortSignal | undefined;
-}
-
-/** Searches and judges; undefined when there is nothing to search. */
-async function look(
-  scopes: readonly Scope[],
-  embedding: Float32Array,
-  { query, aligned, confidence, signal }: LookOptions & { aligned: boolean },
-): Promise<Looked | undefined> {
-  const hits = await searchScopes(scopes, { query: embedding, aligned, signal });
-  const region = hits[0]?.region;
-  if (region === undefined) return undefined;
-  const { calibration, manifest } = region;
-  const verdict = judge(hits, {
-    calibration: calibrationFor(calibration, profileOf(query, aligned)),
-    metresPerTile: manifest.metresPerTile,
-    confidence,
-    headings: manifest.headings,
-    headingSigmaDeg: calibration.headingSigmaDeg,
-  });
-  return { hits, verdict };
-}
-
-/** Which numbers of the calibration hold for a query. */
-export function profileOf(query: Pick<GroundQuery, 'view'>, aligned: boolean): CalibrationProfile {
-  const isPanorama = query.view.kind === 'panorama' && query.view.fovDeg >= PANORAMA_MIN_FOV_DEG;
-  if (isPanorama) return aligned ? 'panorama' : 'panorama_unknown_heading';
-  return aligned ? 'photo' : 'photo_unknown_heading';
-}
-
-function selectRegions(listed: readonly Region[], asked: readonly string[] | undefined): readonly Region[] {
+function chooseRegions(listed: readonly Region[], asked: readonly string[] | undefined): readonly Region[] {
   if (asked === undefined) return listed;
   const known = new Map(listed.map((region) => [region.id, region]));
   const unknown = asked.filter((id) => !known.has(id));
@@ -192,87 +207,131 @@ function selectRegions(listed: readonly Region[], asked: readonly string[] | und
   return [...new Set(asked)].flatMap((id) => known.get(id) ?? []);
 }
 
+/** Which numbers of the calibration hold for a query; a narrow panorama is judged as a photo. */
+export function profileOf(view: GroundQuery['view'], aligned: boolean): CalibrationProfile {
+  const isPanorama = view.kind === 'panorama' && view.fovDeg >= PANORAMA_MIN_FOV_DEG;
+  if (isPanorama) return aligned ? 'panorama' : 'panorama_unknown_heading';
+  return aligned ? 'photo' : 'photo_unknown_heading';
+}
+
+/** Judges with the calibration of the region that the best tile is of; undefined when there was nothing to search. */
+function verdictOf(
+  found: Pick<Located, 'hits' | 'searchedTiles' | 'profile'>,
+  confidence: number,
+): Verdict | undefined {
+  const region = found.hits[0]?.region;
+  if (region === undefined) return undefined;
+  return judge(found, {
+    calibration: calibrationFor(region.calibration, found.profile),
+    metresPerTile: region.manifest.metresPerTile,
+    headingSigmaDeg: region.calibration.headingSigmaDeg,
+    confidence,
+  });
+}
+
 type Said = Omit<GeolocateAnswer, 'model' | 'reasons' | 'timingMs'>;
 
 function answerOf(
-  found: Looked | undefined,
-  { query, topK, confidence }: { query: GroundQuery; topK: number; confidence: number },
+  verdict: Verdict | undefined,
+  { hits, query }: Located,
+  { topK, confidence }: { topK: number; confidence: number },
 ): Said {
-  const place = found?.verdict.place;
-  if (found === undefined || place === undefined) return { status: 'out_of_coverage', probability: 0, candidates: [] };
-  const { hits, verdict } = found;
-  const aligned = query.headingDeg !== undefined;
+  const place = verdict?.place;
+  if (verdict === undefined || place === undefined)
+    return { status: 'out_of_coverage', probability: 0, candidates: [] };
   const said: Said = {
     status: verdict.status,
     probability: place.probability,
     candidates: verdict.posterior.places
       .slice(0, topK)
-      .flatMap((listed, index) => candidateOf(hits, listed, index, aligned)),
+      .flatMap((listed, index) => candidateOf(hits, listed, { rank: index + 1, query })),
   };
-  if (verdict.status === 'no_match') return said;
-  const region = hits[place.members[0] ?? 0]?.region;
+  const region = strongestOf(hits, place)?.region;
+  if (verdict.status === 'no_match' || region === undefined) return said;
   return {
     ...said,
     location: place.location,
     accuracy: { radiusM: verdict.radiusM, confidence },
-    ...headingOf(query, verdict),
-    ...(region === undefined ? {} : { region: aboutRegion(region) }),
+    ...headingOf(query, verdict, region),
+    region: aboutRegion(region),
   };
 }
 
-/** The stated heading, or the one that was found; the accuracy of both is the calibration's. */
-function headingOf(query: GroundQuery, { heading }: Verdict): Pick<Said, 'heading'> {
-  if (heading === undefined) return {};
-  if (query.headingDeg === undefined) return { heading };
-  return { heading: { deg: wrap360(query.headingDeg), accuracyDeg: heading.accuracyDeg } };
+/** The heading that was found; or the stated one, which the best place confirms as well as a heading can be found. */
+function headingOf(query: Located['query'], { heading }: Verdict, region: Region): Pick<Said, 'heading'> {
+  const { headingSigmaDeg } = region.calibration;
+  if (query.headingDeg !== undefined) {
+    return { heading: { deg: wrap360(query.headingDeg), accuracyDeg: headingSigmaDeg } };
+  }
+  return heading === undefined ? {} : { heading };
 }
 
-function candidateOf(hits: readonly Hit[], place: Place, index: number, aligned: boolean): GeolocateCandidate[] {
-  const strongest = hits[place.members[0] ?? -1];
+function candidateOf(
+  hits: readonly Hit[],
+  place: Place,
+  { rank, query }: { rank: number; query: Located['query'] },
+): GeolocateCandidate[] {
+  const strongest = strongestOf(hits, place);
   if (strongest === undefined) return [];
   const { region, tile, bounds, similarity, headingDeg } = strongest;
+  const tellsHeading = query.headingDeg === undefined && region.manifest.headings > 1;
   return [
     {
-      rank: index + 1,
+      rank,
       location: place.location,
       probability: place.probability,
       similarity,
       tileId: region.tiles.ids[tile] ?? '',
       bounds,
       regionId: region.id,
-      ...(aligned ? {} : { headingDeg }),
+      ...(tellsHeading ? { headingDeg } : {}),
     },
   ];
+}
+
+function strongestOf(hits: readonly Hit[], { members }: Place): Hit | undefined {
+  const [first] = members;
+  return first === undefined ? undefined : hits[first];
 }
 
 function aboutRegion({ id, version, manifest }: Region): NonNullable<Said['region']> {
   return { id, version, attribution: manifest.attribution, capturedAt: manifest.capturedAt };
 }
 
-/** A second place with this share of the first one's probability is worth a word. */
-const RIVAL_SHARE = 0.5;
-
 /**
- * What else speaks against the answer. A stated heading that leads nowhere is tried without: when all directions together
- * match, the heading is what does not fit.
+ * What else speaks against an answer that is not `matched`: that several places hold more of the mass than "not here" does, or
+ * that they do not (`several_places`, `weak_match`); a bank of one row where the heading is unknown (`heading_needed`); and a
+ * stated heading that does not fit (`heading_conflict`).
  */
-async function doubts(
-  found: Looked | undefined,
-  scopes: readonly Scope[],
-  embedding: Float32Array,
-  options: LookOptions,
-): Promise<string[]> {
-  if (found === undefined) return [];
-  const { verdict } = found;
-  const [first, second] = verdict.posterior.places;
-  const reasons: string[] = [];
-  if (verdict.status === 'ambiguous' && second !== undefined && first !== undefined) {
-    if (second.probability >= RIVAL_SHARE * first.probability) reasons.push('several_places');
-  }
-  if (verdict.status !== 'matched') reasons.push('weak_match');
-  if (verdict.status !== 'matched' && options.query.headingDeg !== undefined) {
-    const turned = await look(scopes, embedding, { ...options, aligned: false });
-    if (turned?.verdict.status === 'matched') reasons.push('heading_conflict');
-  }
+async function doubtsAbout(verdict: Verdict | undefined, sought: Sought, request: GeolocateRequest): Promise<string[]> {
+  if (verdict?.place === undefined || verdict.status === 'matched') return [];
+  const { posterior, place } = verdict;
+  const elsewhere = 1 - posterior.notHere - place.probability;
+  const reasons = [elsewhere > posterior.notHere ? 'several_places' : 'weak_match'];
+  const aligned = sought.query.headingDeg !== undefined;
+  if (!aligned && sought.scopes.every(({ region }) => region.manifest.headings === 1)) reasons.push('heading_needed');
+  if (aligned && (await contradictsHeading(sought, request))) reasons.push('heading_conflict');
   return reasons;
+}
+
+/** A heading under which nothing matched is tried without: it contradicts when the query then matches, looking elsewhere. */
+async function contradictsHeading(
+  { embedding, scopes, query }: Sought,
+  { signal, confidence = DEFAULT_CONFIDENCE }: GeolocateRequest,
+): Promise<boolean> {
+  const turnable = scopes.filter(({ region }) => region.manifest.headings > 1);
+  const rows = turnable.reduce(
+    (sum, { region, tiles }) => sum + tileCountOf(region, tiles) * region.manifest.headings,
+    0,
+  );
+  if (embedding === undefined || rows === 0 || rows > MAX_CONFLICT_ROWS) return false;
+  const finding = await searchScopes(turnable, { query: embedding, aligned: false, signal });
+  const turned = verdictOf({ ...finding, profile: profileOf(query.view, false) }, confidence);
+  if (turned?.status !== 'matched' || turned.heading === undefined) return false;
+  // the canvas is north up by the stated heading: what is found is how far the heading is off
+  return angleBetweenDeg(turned.heading.deg, 0) > MIN_CONFLICT_DEG;
+}
+
+function tileCountOf(region: Region, tiles: Int32Array | undefined): number {
+  return tiles?.length ?? region.tiles.count;
 }

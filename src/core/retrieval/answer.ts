@@ -1,16 +1,26 @@
-import { wrap180, wrap360 } from '../geo/units.ts';
 import type { Calibration, CalibrationProfile, PosteriorCalibration } from '../inference/manifest.ts';
-import { accuracyRadiusM, type Place, type PlaceStatus, type Posterior, posteriorOf, statusOf } from './posterior.ts';
-import type { Hit } from './search.ts';
+import { accuracyRadiusM } from './accuracy-radius.ts';
+import { estimateHeading, type HeadingEstimate } from './heading.ts';
+import { type Place, type PlaceStatus, type Posterior, posteriorOf, statusOf } from './posterior.ts';
+import type { Finding, Hit } from './search.ts';
 
-/** What the hits say, before it is put into the words of an answer. */
+/** What a search's finding means, before it is put into the words of an answer. */
 export interface Verdict {
   readonly status: PlaceStatus;
   readonly posterior: Posterior;
-  /** The best place; undefined when there are no hits. */
+  /** The best place; undefined when nothing was found. */
   readonly place: Place | undefined;
+  /** Metres around the place's location that hold the truth with the confidence asked for, if it is in the region at all. */
   readonly radiusM: number;
-  readonly heading: { readonly deg: number; readonly accuracyDeg: number } | undefined;
+  /** Undefined for an aligned query, and where tiles are known in one orientation only. */
+  readonly heading: HeadingEstimate | undefined;
+}
+
+export interface JudgeOptions {
+  readonly calibration: PosteriorCalibration;
+  readonly metresPerTile: number;
+  readonly confidence: number;
+  readonly headingSigmaDeg: number;
 }
 
 /** The numbers that hold for a kind of query: the profile's where it has them, else the calibration's own. */
@@ -26,68 +36,57 @@ export function calibrationFor(calibration: Calibration, profile: CalibrationPro
   };
 }
 
-/** Judges hits; a pure function, which calibration fits and every answer uses. */
-export function judge(
-  hits: readonly Hit[],
-  options: {
-    readonly calibration: PosteriorCalibration;
-    readonly metresPerTile: number;
-    readonly confidence: number;
-    readonly headings: number;
-    readonly headingSigmaDeg: number;
-  },
-): Verdict {
-  const { calibration, metresPerTile, confidence } = options;
-  const posterior = posteriorOf(hits, calibration, metresPerTile);
-  const place = posterior.places[0];
-  if (hits.length === 0 || place === undefined) {
-    return { status: 'no_match', posterior, place: undefined, radiusM: 0, heading: undefined };
+/** Judges a finding; a pure function, which calibration fits and every answer uses. */
+export function judge({ hits, searchedTiles }: Finding, options: JudgeOptions): Verdict {
+  const { calibration, metresPerTile, confidence, headingSigmaDeg } = options;
+  const posterior = posteriorOf(hits, { calibration, metresPerTile, searchedTiles });
+  const [place] = posterior.places;
+  if (place === undefined) {
+    return { status: 'no_match', posterior, place, radiusM: 0, heading: undefined };
   }
   return {
     status: statusOf(posterior, calibration),
     posterior,
     place,
-    radiusM: accuracyRadiusM(hits, posterior, place.location, { ...calibration, confidence }),
-    heading: headingOf(hits, posterior, place, options),
+    radiusM: radiusOf(hits, posterior, { calibration, confidence }) ?? 0,
+    heading: headingOf(hits, posterior, place, { temperature: calibration.temperature, sigmaDeg: headingSigmaDeg }),
   };
 }
 
-/**
- * The heading that the place's tiles found, weighted by their probabilities: the direction of the summed unit vectors, each
- * refined between the rows of the bank. Its accuracy grows with their disagreement.
- */
+/** Metres around the best place's location, over all that the tiles leave possible; undefined when nothing was found. */
+export function radiusOf(
+  hits: readonly Pick<Hit, 'centre'>[],
+  { probabilities, places }: Posterior,
+  {
+    calibration: { tileSigmaM, radiusScale },
+    confidence,
+  }: { calibration: Pick<PosteriorCalibration, 'tileSigmaM' | 'radiusScale'>; confidence: number },
+): number | undefined {
+  const [place] = places;
+  if (place === undefined) return undefined;
+  const here = probabilities.reduce((sum, probability) => sum + probability, 0);
+  const points = hits.flatMap(({ centre }, tile) => {
+    const weight = probabilities[tile] ?? 0;
+    return weight > here * NO_SHARE ? [{ centre, weight }] : [];
+  });
+  const spread = points.length === 0 ? [{ centre: place.location, weight: 1 }] : points;
+  return accuracyRadiusM(spread, place.location, { sigmaM: tileSigmaM * radiusScale, confidence });
+}
+
+/** Tiles with less than this share cannot move a quantile that anybody asks for. */
+const NO_SHARE = 1e-5;
+
 function headingOf(
   hits: readonly Hit[],
-  posterior: Posterior,
-  place: Place,
-  { headings, headingSigmaDeg }: { headings: number; headingSigmaDeg: number },
-): { deg: number; accuracyDeg: number } {
-  let [east, north, mass] = [0, 0, 0];
-  for (const member of place.members) {
-    const hit = hits[member];
-    if (hit === undefined) continue;
-    const weight = Math.max(posterior.probabilities[member] ?? 0, Number.MIN_VALUE);
-    const angle = (refinedHeadingDeg(hit, headings) * Math.PI) / 180;
-    east += weight * Math.sin(angle);
-    north += weight * Math.cos(angle);
-    mass += weight;
-  }
-  const agreement = Math.min(1, Math.hypot(east, north) / mass);
-  const spreadDeg = agreement > 0 ? (Math.sqrt(-2 * Math.log(agreement)) * 180) / Math.PI : 180;
-  return {
-    deg: wrap360((Math.atan2(east, north) * 180) / Math.PI),
-    accuracyDeg: Math.min(180, Math.hypot(headingSigmaDeg, spreadDeg)),
-  };
-}
-
-/** The top of the parabola through the best row of the bank and its two neighbours; the row itself where one is missing. */
-function refinedHeadingDeg(hit: Hit, headings: number): number {
-  const step = 360 / headings;
-  const row = Math.round(hit.headingDeg / step);
-  const before = hit.bank.get((row + headings - 1) % headings);
-  const after = hit.bank.get((row + 1) % headings);
-  if (headings < 4 || before === undefined || after === undefined) return hit.headingDeg;
-  const curvature = before - 2 * hit.similarity + after;
-  if (curvature >= 0) return hit.headingDeg;
-  return wrap360(wrap180(hit.headingDeg) + (step * (before - after)) / (2 * curvature));
+  { probabilities }: Posterior,
+  { members }: Place,
+  options: { temperature: number; sigmaDeg: number },
+): HeadingEstimate | undefined {
+  const banks = members.flatMap((member) => {
+    const similarities = hits[member]?.bank;
+    // where everything speaks for "not here" a probability may be 0; the first member still tells a direction
+    const weight = Math.max(probabilities[member] ?? 0, member === members[0] ? Number.MIN_VALUE : 0);
+    return similarities === undefined || weight === 0 ? [] : [{ weight, similarities }];
+  });
+  return estimateHeading(banks, options);
 }

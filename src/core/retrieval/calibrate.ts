@@ -1,20 +1,22 @@
 import { containsPoint } from '../geo/bounds.ts';
 import { distanceM } from '../geo/great-circle.ts';
-import type { LonLat } from '../geo/units.ts';
+import { angleBetweenDeg, type LonLat } from '../geo/units.ts';
 import type { Calibration, CalibrationProfile, PosteriorCalibration } from '../inference/manifest.ts';
-import { accuracyRadiusM, type Posterior, posteriorOf } from './posterior.ts';
-import type { Hit } from './search.ts';
+import { calibrationFor, judge, radiusOf } from './answer.ts';
+import { notHereLevelOf, type Posterior, posteriorOf } from './posterior.ts';
+import type { Finding, Hit } from './search.ts';
 
 /** A labelled query after its search: what it found, and where it was taken. */
-export interface CalibrationSample {
+export interface CalibrationSample extends Finding {
   readonly profile: CalibrationProfile;
-  readonly hits: readonly Hit[];
   /** `outside`: taken where no tile of the region is. */
   readonly truth: LonLat | 'outside';
+  /** True azimuth of the image's middle, where it is known and the search was not told. */
+  readonly headingDeg?: number | undefined;
 }
 
 export interface CalibrationTargets {
-  /** Of matched answers, the share whose strongest tile covers the truth. */
+  /** Of matched answers from inside, the share whose strongest tile covers the truth. */
   readonly minRight: number;
   /** Of queries from outside, the share that may match. */
   readonly maxFalse: number;
@@ -25,18 +27,22 @@ export interface CalibrationTargets {
 }
 
 /** Stricter than what is promised (80 %, 10 %, 25 m): another city's figures scatter around these. */
-export const DEFAULT_TARGETS: CalibrationTargets = { minRight: 0.87, maxFalse: 0.05, maxMedianM: 22, confidence: 0.68 };
+export const DEFAULT_TARGETS: CalibrationTargets = { minRight: 0.88, maxFalse: 0.06, maxMedianM: 22, confidence: 0.68 };
 
 /** What the fit reached on its own samples. */
 export interface ProfileReport {
   readonly profile: CalibrationProfile;
   readonly inside: number;
   readonly outside: number;
+  /** Of the queries from inside. */
   readonly matched: number;
   readonly right: number;
   readonly falseMatched: number;
   readonly medianErrorM: number;
+  /** Share of the matched ones whose radius holds the truth. */
   readonly coverage: number;
+  /** False where no threshold keeps the targets: then next to nothing is matched. */
+  readonly reachesTargets: boolean;
 }
 
 export interface FittedCalibration {
@@ -44,188 +50,212 @@ export interface FittedCalibration {
   readonly reports: readonly ProfileReport[];
 }
 
-/** Hits beyond these carry no mass that a fit could notice. */
-const HITS = 128;
-/** Fewer samples of a profile than this leave it with the defaults. */
-const MIN_SAMPLES = 50;
-/** Fewer matched answers than this say nothing about a radius. */
+export interface FitOptions {
+  /** Holds where the samples say nothing. */
+  readonly base: Calibration;
+  readonly metresPerTile: number;
+  /** Where the samples are from, for the calibration's reader. */
+  readonly source: string;
+  readonly targets?: CalibrationTargets | undefined;
+}
+
+const PROFILES = ['panorama', 'panorama_unknown_heading', 'photo', 'photo_unknown_heading'] as const;
+
+/** Fewer queries of a profile, from inside or from outside, leave it with the defaults. */
+const MIN_SAMPLES = 30;
+/** Fewer answers than this say nothing about a share. */
 const MIN_MATCHED = 15;
-/** Queries from outside weigh half as much as those from inside: a caller mostly asks where the region is. */
-const OUTSIDE_WEIGHT = 0.5;
+/** Before anything is seen, a query is taken to be from outside with this probability, whatever the mix of the samples. */
+const OUTSIDE_PRIOR = 0.25;
+/** A truth that is not among the hits has a probability, too: a small one, so that no query rules the fit. */
+const FLOOR = 1e-3;
+/** The threshold of a profile that cannot keep the targets: an answer that is certain. */
 const NEVER = 0.999;
 
 /**
- * Fits every profile that has enough samples: temperature and not-here similarity by likelihood; the spread of a tile from
- * the errors of right answers; the threshold of `matched` as the lowest that keeps the targets; the radius' scale so that it
- * covers what it promises.
+ * Fits every profile that has samples enough, each step with the code that answers are judged by:
+ * 1. temperature and not-here similarity: the largest likelihood of a covering tile, or of "not here" for queries from outside;
+ * 2. `matchedMinProbability`: the lowest that keeps the targets, so that as much as possible is matched;
+ * 3. `ambiguousMinProbability`: what three of four queries from outside do not reach;
+ * 4. `tileSigmaM`: the error of right answers on one axis; `radiusScale`: what makes the radius keep its promise;
+ * 5. `headingSigmaDeg`, of all profiles together: the error of the headings that right answers found.
  */
-export function fitCalibration(
-  samples: readonly CalibrationSample[],
-  options: {
-    readonly base: Calibration;
-    readonly metresPerTile: number;
-    readonly source: string;
-    readonly targets?: CalibrationTargets;
-  },
-): FittedCalibration {
-  const { base, metresPerTile, source, targets = DEFAULT_TARGETS } = options;
+export function fitCalibration(samples: readonly CalibrationSample[], options: FitOptions): FittedCalibration {
+  const { base, source, metresPerTile, targets = DEFAULT_TARGETS } = options;
   const profiles: Partial<Record<CalibrationProfile, PosteriorCalibration>> = {};
   const reports: ProfileReport[] = [];
-  for (const profile of ['panorama', 'panorama_unknown_heading', 'photo', 'photo_unknown_heading'] as const) {
+  for (const profile of PROFILES) {
     const own = samples.filter((sample) => sample.profile === profile);
-    if (own.length < MIN_SAMPLES) continue;
-    const trimmed = own.map((sample) => ({ ...sample, hits: sample.hits.slice(0, HITS) }));
-    const fitted = fitProfile(trimmed, { base, metresPerTile, targets });
+    if (countOf(own, 'inside') < MIN_SAMPLES || countOf(own, 'outside') < MIN_SAMPLES) continue;
+    const { fitted, report } = fitProfile(own, { profile, base, metresPerTile, targets });
     profiles[profile] = fitted;
-    reports.push(reportOf(profile, trimmed, fitted, { metresPerTile, targets }));
+    reports.push(report);
   }
-  // what is at the top holds for profiles without samples: the most careful of those that were fitted
-  const careful = Object.values(profiles).sort(
-    (a, b) => (b.matchedMinProbability ?? 0) - (a.matchedMinProbability ?? 0),
-  )[0];
-  return { calibration: { ...base, ...careful, profiles, source }, reports };
+  const calibration = { ...base, ...mostCareful(profiles), profiles, source };
+  const headingSigmaDeg = fitHeadingSigma(samples, calibration, metresPerTile) ?? base.headingSigmaDeg;
+  return { calibration: { ...calibration, headingSigmaDeg }, reports };
 }
 
-interface FitOptions {
-  readonly base: Calibration;
-  readonly metresPerTile: number;
-  readonly targets: CalibrationTargets;
+/** What holds for a profile without samples: the fit that asks for most before it says matched. */
+function mostCareful(
+  profiles: Partial<Record<CalibrationProfile, PosteriorCalibration>>,
+): Partial<PosteriorCalibration> {
+  const fits = Object.values(profiles).sort((a, b) => b.matchedMinProbability - a.matchedMinProbability);
+  return fits[0] ?? {};
 }
 
 function fitProfile(
   samples: readonly CalibrationSample[],
-  { base, metresPerTile, targets }: FitOptions,
-): PosteriorCalibration {
-  const { temperature, notHereSimilarity } = fitSoftmax(samples);
-  const judged = samples.map((sample) => judgeSample(sample, { temperature, notHereSimilarity }, metresPerTile));
-  const matchedMinProbability = fitMatched(judged, targets);
-  const ambiguousMinProbability = Math.min(matchedMinProbability, fitAmbiguous(judged));
+  options: { profile: CalibrationProfile; base: Calibration; metresPerTile: number; targets: CalibrationTargets },
+): { fitted: PosteriorCalibration; report: ProfileReport } {
+  const { profile, base, metresPerTile, targets } = options;
+  const softmax = fitSoftmax(samples);
+  const judged = samples.map((sample) => judgeSample(sample, softmax, metresPerTile));
+  const threshold = fitMatched(judged, targets);
+  const matchedMinProbability = threshold ?? NEVER;
   const matched = judged.filter((one) => one.probability >= matchedMinProbability);
   const tileSigmaM = fitSigma(matched) ?? base.tileSigmaM;
   const radiusScale = fitScale(matched, tileSigmaM, targets.confidence) ?? base.radiusScale;
-  return { temperature, notHereSimilarity, matchedMinProbability, ambiguousMinProbability, tileSigmaM, radiusScale };
+  const fitted = {
+    ...softmax,
+    matchedMinProbability,
+    ambiguousMinProbability: Math.min(matchedMinProbability, fitAmbiguous(judged)),
+    tileSigmaM,
+    radiusScale,
+  };
+  const inside = matched.filter((one) => one.errorM !== undefined);
+  const report = {
+    profile,
+    inside: countOf(samples, 'inside'),
+    outside: countOf(samples, 'outside'),
+    matched: inside.length,
+    right: inside.filter((one) => one.right).length,
+    falseMatched: matched.length - inside.length,
+    medianErrorM: medianError(inside),
+    coverage: inside.length === 0 ? 0 : coverageOf(inside, fitted, targets.confidence),
+    reachesTargets: threshold !== undefined,
+  };
+  return { fitted, report };
 }
 
-/** Maximum likelihood on a grid that is refined around its best point. */
-function fitSoftmax(samples: readonly CalibrationSample[]): { temperature: number; notHereSimilarity: number } {
-  const prepared = samples.map(prepare);
+type Softmax = Pick<PosteriorCalibration, 'temperature' | 'notHereSimilarity'>;
+
+const GRID_ROUNDS = 5;
+const GRID_STEPS = 6;
+
+/** The most likely pair, on a grid that closes in on its best point. */
+function fitSoftmax(samples: readonly CalibrationSample[]): Softmax {
+  const weightOutside =
+    (OUTSIDE_PRIOR / (1 - OUTSIDE_PRIOR)) * (countOf(samples, 'inside') / countOf(samples, 'outside'));
   let best = { temperature: 0.05, notHereSimilarity: 0.5, likelihood: Number.NEGATIVE_INFINITY };
-  let logCentre = Math.log(0.05);
-  let centre = 0.5;
   let [logReach, reach] = [Math.log(8), 0.5];
-  for (let round = 0; round < 4; round++) {
-    for (let i = -6; i <= 6; i++) {
-      for (let j = -6; j <= 6; j++) {
-        const temperature = Math.exp(logCentre + (i / 6) * logReach);
-        const notHereSimilarity = Math.min(1, Math.max(-1, centre + (j / 6) * reach));
-        const likelihood = prepared.reduce((sum, one) => sum + logLikelihood(one, temperature, notHereSimilarity), 0);
+  for (let round = 0; round < GRID_ROUNDS; round++) {
+    const centre = best;
+    for (let i = -GRID_STEPS; i <= GRID_STEPS; i++) {
+      const temperature = centre.temperature * Math.exp((i / GRID_STEPS) * logReach);
+      const sums = samples.map((sample) => sumsOf(sample, temperature));
+      for (let j = -GRID_STEPS; j <= GRID_STEPS; j++) {
+        const notHereSimilarity = Math.min(1, Math.max(-1, centre.notHereSimilarity + (j / GRID_STEPS) * reach));
+        const likelihood = likelihoodOf(sums, { temperature, notHereSimilarity }, weightOutside);
         if (likelihood > best.likelihood) best = { temperature, notHereSimilarity, likelihood };
       }
     }
-    [logCentre, centre] = [Math.log(best.temperature), best.notHereSimilarity];
-    [logReach, reach] = [logReach / 4, reach / 4];
+    [logReach, reach] = [logReach / 3, reach / 3];
   }
   return { temperature: best.temperature, notHereSimilarity: best.notHereSimilarity };
 }
 
-interface Prepared {
-  readonly similarities: Float64Array;
-  /** Indices of the hits that cover the truth; undefined for a query from outside. */
-  readonly covering: readonly number[] | undefined;
-}
-
-function prepare({ hits, truth }: CalibrationSample): Prepared {
-  const similarities = Float64Array.from(hits, (hit) => hit.similarity);
-  if (truth === 'outside') return { similarities, covering: undefined };
-  return { similarities, covering: hits.flatMap((hit, i) => (containsPoint(hit.bounds, truth) ? [i] : [])) };
-}
-
-/** A truth that is not among the hits has a probability, too: a small one, so that no query rules. */
-const FLOOR = 1e-3;
-
-function logLikelihood({ similarities, covering }: Prepared, temperature: number, notHere: number): number {
-  const absent = Math.exp(notHere / temperature - 1 / temperature);
-  let total = absent;
-  for (const similarity of similarities) total += Math.exp((similarity - 1) / temperature);
-  if (covering === undefined) return OUTSIDE_WEIGHT * Math.log(FLOOR + absent / total);
-  let right = 0;
-  for (const hit of covering) right += Math.exp(((similarities[hit] ?? 0) - 1) / temperature);
-  return Math.log(FLOOR + right / total);
-}
-
-interface Judged {
+interface Sums {
   readonly sample: CalibrationSample;
+  /** Sum of exp((similarity - best) / T) over the hits, and over those that cover the truth. */
+  readonly all: number;
+  readonly covering: number;
+  readonly best: number;
+}
+
+function sumsOf(sample: CalibrationSample, temperature: number): Sums {
+  const { hits, truth } = sample;
+  const best = hits[0]?.similarity ?? -1;
+  let [all, covering] = [0, 0];
+  for (const hit of hits) {
+    const weight = Math.exp((hit.similarity - best) / temperature);
+    all += weight;
+    if (truth !== 'outside' && containsPoint(hit.bounds, truth)) covering += weight;
+  }
+  return { sample, all, covering, best };
+}
+
+function likelihoodOf(sums: readonly Sums[], softmax: Softmax, weightOutside: number): number {
+  return sums.reduce((total, { sample: { searchedTiles, truth }, all, covering, best }) => {
+    const level = notHereLevelOf({ calibration: softmax, searchedTiles });
+    const notHere = Math.exp((level - best) / softmax.temperature);
+    if (truth === 'outside') return total + weightOutside * Math.log(FLOOR + 1 / (1 + all / notHere));
+    return total + Math.log(FLOOR + covering / (all + notHere));
+  }, 0);
+}
+
+/** A sample as its answer would be, apart from thresholds and radius. */
+interface Judged {
+  readonly hits: readonly Hit[];
   readonly posterior: Posterior;
-  readonly location: LonLat;
   readonly probability: number;
-  readonly inRegion: number;
+  readonly isOutside: boolean;
   /** Metres; undefined for a query from outside. */
   readonly errorM: number | undefined;
+  /** Whether the strongest tile of the best place covers the truth. */
   readonly right: boolean;
 }
 
-function judgeSample(
-  sample: CalibrationSample,
-  softmax: { temperature: number; notHereSimilarity: number },
-  metresPerTile: number,
-): Judged {
-  const posterior = posteriorOf(sample.hits, softmax, metresPerTile);
-  const place = posterior.places[0];
-  const strongest = sample.hits[place?.members[0] ?? -1];
-  const location = place?.location ?? [0, 0];
-  const { truth } = sample;
-  const inside = truth !== 'outside' && strongest !== undefined;
+function judgeSample(sample: CalibrationSample, softmax: Softmax, metresPerTile: number): Judged {
+  const { hits, searchedTiles, truth } = sample;
+  const posterior = posteriorOf(hits, { calibration: softmax, metresPerTile, searchedTiles });
+  const [place] = posterior.places;
+  const judged = { hits, posterior, probability: place?.probability ?? 0, isOutside: truth === 'outside' };
+  if (truth === 'outside' || place === undefined) return { ...judged, errorM: undefined, right: false };
+  const strongest = hits[place.members[0] ?? 0];
   return {
-    sample,
-    posterior,
-    location,
-    probability: place?.probability ?? 0,
-    inRegion: 1 - posterior.notHere,
-    errorM: inside ? distanceM(location, truth) : undefined,
-    right: inside && containsPoint(strongest.bounds, truth),
+    ...judged,
+    errorM: distanceM(place.location, truth),
+    right: strongest !== undefined && containsPoint(strongest.bounds, truth),
   };
 }
 
-function fitMatched(judged: readonly Judged[], targets: CalibrationTargets): number {
-  const outside = judged.filter((one) => one.sample.truth === 'outside');
-  for (let threshold = 0.05; threshold < NEVER; threshold += 0.01) {
-    const matched = judged.filter((one) => one.probability >= threshold);
-    const inside = matched.filter((one) => one.errorM !== undefined);
-    if (inside.length === 0) return NEVER;
+/** Undefined where no threshold keeps the targets with answers enough to tell. */
+function fitMatched(judged: readonly Judged[], targets: CalibrationTargets): number | undefined {
+  const outside = judged.filter((one) => one.isOutside).length;
+  const descending = [...judged].sort((a, b) => b.probability - a.probability);
+  const thresholds = [...new Set(descending.map((one) => one.probability))].sort((a, b) => a - b);
+  return thresholds.find((threshold) => {
+    const matched = descending.filter((one) => one.probability >= threshold);
+    const inside = matched.filter((one) => !one.isOutside);
+    if (inside.length < MIN_MATCHED) return false;
     const right = inside.filter((one) => one.right).length / inside.length;
-    const mistaken = outside.length === 0 ? 0 : (matched.length - inside.length) / outside.length;
-    const median = quantileOf(
-      inside.map((one) => one.errorM ?? 0),
-      0.5,
-    );
-    if (right >= targets.minRight && mistaken <= targets.maxFalse && median <= targets.maxMedianM) return threshold;
-  }
-  return NEVER;
+    const mistaken = (matched.length - inside.length) / outside;
+    return right >= targets.minRight && mistaken <= targets.maxFalse && medianError(inside) <= targets.maxMedianM;
+  });
 }
 
-/** The lowest probability of "somewhere here" that three of four queries from outside do not reach, within reason. */
+/** Within reason: below 0.2 nothing is possible, and from 0.9 on everything is. */
 function fitAmbiguous(judged: readonly Judged[]): number {
-  const outside = judged.filter((one) => one.sample.truth === 'outside').map((one) => one.inRegion);
-  if (outside.length === 0) return 0.5;
-  return Math.min(0.9, Math.max(0.2, quantileOf(outside, 0.75)));
+  const inRegion = judged.filter((one) => one.isOutside).map((one) => 1 - one.posterior.notHere);
+  return Math.min(0.9, Math.max(0.2, quantile(inRegion, 0.75)));
 }
 
-/** Per axis, from right answers: half of the mean squared error is one axis' variance. */
+/** Half of the mean squared error of right answers is the variance on one axis. */
 function fitSigma(matched: readonly Judged[]): number | undefined {
   const right = matched.filter((one) => one.right);
   if (right.length < MIN_MATCHED) return undefined;
-  const squared = right.reduce((sum, one) => sum + (one.errorM ?? 0) ** 2, 0) / right.length;
-  return Math.sqrt(squared / 2);
+  return Math.sqrt(right.reduce((sum, one) => sum + (one.errorM ?? 0) ** 2, 0) / right.length / 2);
 }
 
-/** The scale at which the radius covers the promised share of matched answers; bisection, as coverage grows with it. */
+/** Coverage grows with the scale: halving finds where it reaches what is promised. */
 function fitScale(matched: readonly Judged[], tileSigmaM: number, confidence: number): number | undefined {
   const inside = matched.filter((one) => one.errorM !== undefined);
   if (inside.length < MIN_MATCHED) return undefined;
   let [low, high] = [0.1, 20];
-  for (let round = 0; round < 30; round++) {
+  for (let round = 0; round < 16; round++) {
     const middle = Math.sqrt(low * high);
-    if (coverageOf(inside, { tileSigmaM, radiusScale: middle, confidence }) < confidence) low = middle;
+    if (coverageOf(inside, { tileSigmaM, radiusScale: middle }, confidence) < confidence) low = middle;
     else high = middle;
   }
   return high;
@@ -233,41 +263,54 @@ function fitScale(matched: readonly Judged[], tileSigmaM: number, confidence: nu
 
 function coverageOf(
   inside: readonly Judged[],
-  radius: { tileSigmaM: number; radiusScale: number; confidence: number },
+  calibration: Pick<PosteriorCalibration, 'tileSigmaM' | 'radiusScale'>,
+  confidence: number,
 ): number {
   const covered = inside.filter(
-    (one) => (one.errorM ?? 0) <= accuracyRadiusM(one.sample.hits, one.posterior, one.location, radius),
+    ({ hits, posterior, errorM = 0 }) => errorM <= (radiusOf(hits, posterior, { calibration, confidence }) ?? 0),
   );
   return covered.length / inside.length;
 }
 
-function reportOf(
-  profile: CalibrationProfile,
+/** From the median of the errors, which a heading that is half a turn off does not move; undefined where too few are known. */
+function fitHeadingSigma(
   samples: readonly CalibrationSample[],
-  fitted: PosteriorCalibration,
-  { metresPerTile, targets }: Omit<FitOptions, 'base'>,
-): ProfileReport {
-  const judged = samples.map((sample) => judgeSample(sample, fitted, metresPerTile));
-  const matched = judged.filter((one) => one.probability >= fitted.matchedMinProbability);
-  const inside = matched.filter((one) => one.errorM !== undefined);
-  const outside = judged.filter((one) => one.sample.truth === 'outside').length;
-  return {
-    profile,
-    inside: judged.length - outside,
-    outside,
-    matched: inside.length,
-    right: inside.filter((one) => one.right).length,
-    falseMatched: matched.length - inside.length,
-    medianErrorM: quantileOf(
-      inside.map((one) => one.errorM ?? 0),
-      0.5,
-    ),
-    coverage: inside.length === 0 ? 0 : coverageOf(inside, { ...fitted, confidence: targets.confidence }),
-  };
+  calibration: Calibration,
+  metresPerTile: number,
+): number | undefined {
+  const errorsDeg = samples.flatMap((sample) => {
+    const { hits, profile, truth, headingDeg } = sample;
+    if (truth === 'outside' || headingDeg === undefined) return [];
+    const verdict = judge(sample, {
+      calibration: calibrationFor(calibration, profile),
+      metresPerTile,
+      confidence: DEFAULT_TARGETS.confidence,
+      headingSigmaDeg: calibration.headingSigmaDeg,
+    });
+    const strongest = hits[verdict.place?.members[0] ?? -1];
+    const isRight = strongest !== undefined && containsPoint(strongest.bounds, truth);
+    return isRight && verdict.heading !== undefined ? [angleBetweenDeg(verdict.heading.deg, headingDeg)] : [];
+  });
+  if (errorsDeg.length < MIN_MATCHED) return undefined;
+  return Math.max(1, quantile(errorsDeg, 0.5) / MEDIAN_OF_NORMAL);
+}
+
+/** Half of a normal distribution is within so many standard deviations. */
+const MEDIAN_OF_NORMAL = 0.6745;
+
+function countOf(samples: readonly CalibrationSample[], where: 'inside' | 'outside'): number {
+  return samples.filter(({ truth }) => (truth === 'outside') === (where === 'outside')).length;
+}
+
+function medianError(inside: readonly Judged[]): number {
+  return quantile(
+    inside.map((one) => one.errorM ?? 0),
+    0.5,
+  );
 }
 
 /** Of unordered values; 0 of none. */
-function quantileOf(values: readonly number[], share: number): number {
+function quantile(values: readonly number[], share: number): number {
   const ordered = [...values].sort((a, b) => a - b);
   return ordered[Math.min(ordered.length - 1, Math.floor(share * ordered.length))] ?? 0;
 }

@@ -3,11 +3,7 @@ import { createLocalFrame } from '../geo/local-frame.ts';
 import type { LonLat } from '../geo/units.ts';
 import type { PosteriorCalibration } from '../inference/manifest.ts';
 
-/**
- * From similarities to probabilities. The hypotheses are: the view belongs to tile i (weight exp(s_i / T)), or to none of
- * the searched tiles (weight exp(s_0 / T), s_0 the calibrated `notHereSimilarity`). A prior removes tiles, not the last
- * hypothesis: with fewer rivals a true tile gains, and a view from elsewhere still has to beat the same s_0.
- */
+/** A tile that competes for a query. */
 export interface ScoredTile {
   readonly centre: LonLat;
   readonly similarity: number;
@@ -27,128 +23,111 @@ export interface Posterior {
   /** Of each scored tile; together with `notHere` they sum to 1. */
   readonly probabilities: readonly number[];
   readonly notHere: number;
-  /** Most probable first. */
+  /** Most probable first; one at least, unless there are no tiles. */
   readonly places: readonly Place[];
 }
 
 export type PlaceStatus = 'matched' | 'ambiguous' | 'no_match';
 
-/** Tiles whose centres are nearer than this share of a tile's side to a place's strongest tile belong to it: its neighbours. */
-const PLACE_REACH = 0.75;
-/** Below this share of the mass a tile neither makes a place nor moves a radius. */
-const NEGLIGIBLE = 1e-4;
+export interface PosteriorOptions {
+  readonly calibration: Pick<PosteriorCalibration, 'temperature' | 'notHereSimilarity'>;
+  readonly metresPerTile: number;
+  /** Tiles that were searched, whether scored or not. */
+  readonly searchedTiles: number;
+}
 
-export function posteriorOf(
-  tiles: readonly ScoredTile[],
-  { temperature, notHereSimilarity }: Pick<PosteriorCalibration, 'temperature' | 'notHereSimilarity'>,
-  metresPerTile: number,
-): Posterior {
-  const top = tiles.reduce((high, tile) => Math.max(high, tile.similarity), notHereSimilarity);
+/** The number of searched tiles for which `notHereSimilarity` is stated. */
+const GALLERY_TILES = 1_000;
+/** A prior of a few tiles is no evidence that the view is in one of them: the rivals count as so many at least. */
+const MIN_RIVALS = 32;
+/** Tiles whose centres are nearer than this share of a tile's side to a place's strongest tile are its neighbours. */
+const PLACE_REACH = 0.75;
+/** With less of the mass a tile makes no place of its own. */
+const NEGLIGIBLE = 1e-4;
+const MAX_PLACES = 64;
+
+/**
+ * From similarities to probabilities. The hypotheses are: the view belongs to tile i, of weight exp(s_i / T), or to none of
+ * the n searched tiles, of weight (n / 1000) exp(s_0 / T), s_0 being the calibrated `notHereSimilarity`.
+ *
+ * The factor n / 1000 is Bayes' rule. Say a view is somewhere in the gallery with odds that do not depend on n, and exp(s / T)
+ * is, up to a constant, how much likelier the similarity s is for the right tile than for a wrong one. Each tile then has
+ * 1 / n of the prior mass, which is the same as "not here" having n times as much. So a prior that leaves few tiles makes
+ * the same similarity more convincing, as fewer tiles had the chance to reach it by accident, and a larger gallery less; and
+ * s_0, fitted on galleries of one size, holds for others.
+ */
+export function posteriorOf(tiles: readonly ScoredTile[], options: PosteriorOptions): Posterior {
+  const { temperature } = options.calibration;
+  const notHereLevel = notHereLevelOf(options);
+  const top = tiles.reduce((high, tile) => Math.max(high, tile.similarity), notHereLevel);
   const weightOf = (similarity: number): number => Math.exp((similarity - top) / temperature);
   const weights = tiles.map((tile) => weightOf(tile.similarity));
-  const absent = weightOf(notHereSimilarity);
-  const total = weights.reduce((sum, weight) => sum + weight, absent);
+  const notHere = weightOf(notHereLevel);
+  const total = weights.reduce((sum, weight) => sum + weight, notHere);
   const probabilities = weights.map((weight) => weight / total);
   return {
     probabilities,
-    notHere: absent / total,
-    places: placesOf(tiles, probabilities, PLACE_REACH * metresPerTile),
+    notHere: notHere / total,
+    places: placesOf(tiles, probabilities, PLACE_REACH * options.metresPerTile),
   };
+}
+
+/** The similarity at which one tile is as probable as "not here": s_0 + T ln(n / 1000). */
+export function notHereLevelOf({ calibration, searchedTiles }: Omit<PosteriorOptions, 'metresPerTile'>): number {
+  const rivals = Math.max(searchedTiles, MIN_RIVALS);
+  return calibration.notHereSimilarity + calibration.temperature * Math.log(rivals / GALLERY_TILES);
 }
 
 /** Groups tiles around the strongest of those that are left, until nothing that counts is left. */
 function placesOf(tiles: readonly ScoredTile[], probabilities: readonly number[], reachM: number): Place[] {
-  let left = probabilities
-    .map((probability, tile) => ({ probability, tile }))
-    .sort((a, b) => b.probability - a.probability || a.tile - b.tile);
+  let left = tiles
+    .map(({ centre, similarity }, index) => ({ index, centre, similarity, probability: probabilities[index] ?? 0 }))
+    .sort(bySimilarity);
   const places: Place[] = [];
-  for (let seed = left[0]; seed !== undefined && isWorthAPlace(seed, places); seed = left[0]) {
-    const centre = centreOfTile(tiles, seed.tile);
-    const isNear = ({ tile }: { tile: number }): boolean => distanceM(centre, centreOfTile(tiles, tile)) <= reachM;
-    const members = left.filter(isNear);
-    left = left.filter((candidate) => !isNear(candidate));
+  for (let seed = left[0]; seed !== undefined; seed = left[0]) {
+    if (places.length > 0 && (seed.probability < NEGLIGIBLE || places.length === MAX_PLACES)) break;
+    const { centre } = seed;
+    const members = left.filter((tile) => distanceM(centre, tile.centre) <= reachM);
+    left = left.filter((tile) => !members.includes(tile));
     places.push({
-      members: members.map(({ tile }) => tile),
+      members: members.map(({ index }) => index),
       probability: members.reduce((sum, { probability }) => sum + probability, 0),
-      location: meanOf(tiles, members),
+      location: meanOf(centre, members),
     });
   }
   return places.sort((a, b) => b.probability - a.probability);
 }
 
-/** At least one place is named, however little is known. */
-function isWorthAPlace({ probability }: { probability: number }, places: readonly Place[]): boolean {
-  return places.length === 0 || (probability >= NEGLIGIBLE && places.length < 64);
+interface Member extends ScoredTile {
+  readonly index: number;
+  readonly probability: number;
 }
 
-function meanOf(tiles: readonly ScoredTile[], members: readonly { tile: number; probability: number }[]): LonLat {
-  const first = members[0];
-  if (first === undefined) return [0, 0];
-  const frame = createLocalFrame(centreOfTile(tiles, first.tile));
-  // a seed of probability 0 (an answer of pure "not here") is its own place
+/** Equal tiles by where they lie, so that their order in the list does not matter. */
+function bySimilarity(a: Member, b: Member): number {
+  return b.similarity - a.similarity || a.centre[0] - b.centre[0] || a.centre[1] - b.centre[1] || a.index - b.index;
+}
+
+function meanOf(seed: LonLat, members: readonly Member[]): LonLat {
   const total = members.reduce((sum, { probability }) => sum + probability, 0);
-  if (total === 0) return frame.origin;
+  if (total === 0) return seed; // pure "not here": no member has any weight
+  const frame = createLocalFrame(seed);
   let [eastM, northM] = [0, 0];
-  for (const { tile, probability } of members) {
-    const at = frame.toLocal(centreOfTile(tiles, tile));
+  for (const { centre, probability } of members) {
+    const at = frame.toLocal(centre);
     eastM += (at.eastM * probability) / total;
     northM += (at.northM * probability) / total;
   }
   return frame.toLonLat({ eastM, northM });
 }
 
-function centreOfTile(tiles: readonly ScoredTile[], tile: number): LonLat {
-  return tiles[tile]?.centre ?? [0, 0];
-}
-
 /** What may be said of the best place, given how sure the calibration wants us to be. */
 export function statusOf(
-  { places, notHere }: Posterior,
+  { places, notHere }: Pick<Posterior, 'places' | 'notHere'>,
   calibration: Pick<PosteriorCalibration, 'matchedMinProbability' | 'ambiguousMinProbability'>,
 ): PlaceStatus {
-  if ((places[0]?.probability ?? 0) >= calibration.matchedMinProbability) return 'matched';
+  const [best] = places;
+  if (best === undefined) return 'no_match';
+  if (best.probability >= calibration.matchedMinProbability) return 'matched';
   return 1 - notHere >= calibration.ambiguousMinProbability ? 'ambiguous' : 'no_match';
-}
-
-/**
- * Metres around `location` that hold the truth with probability `confidence`, given that it is in the region at all: the
- * quantile of the distance under a mixture with one isotropic Gaussian a tile, `tileSigmaM` x `radiusScale` wide on each axis.
- */
-export function accuracyRadiusM(
-  tiles: readonly ScoredTile[],
-  posterior: Posterior,
-  location: LonLat,
-  { confidence, tileSigmaM, radiusScale }: { confidence: number; tileSigmaM: number; radiusScale: number },
-): number {
-  const frame = createLocalFrame(location);
-  const sigmaM = tileSigmaM * radiusScale;
-  const here = posterior.probabilities.reduce((sum, probability) => sum + probability, 0);
-  const distances: { lengthM: number; weight: number }[] = [];
-  for (const [tile, probability] of posterior.probabilities.entries()) {
-    const weight = probability / here;
-    if (!(weight >= NEGLIGIBLE)) continue;
-    const { eastM, northM } = frame.toLocal(centreOfTile(tiles, tile));
-    for (const [x, y] of SPREAD) {
-      distances.push({ lengthM: Math.hypot(eastM + x * sigmaM, northM + y * sigmaM), weight });
-    }
-  }
-  return quantile(distances, confidence);
-}
-
-/** Points of equal weight that stand for a unit Gaussian in the plane: a sunflower of its radial quantiles. */
-const SPREAD: readonly (readonly [number, number])[] = Array.from({ length: 64 }, (_, i) => {
-  const radius = Math.sqrt(-2 * Math.log(1 - (i + 0.5) / 64));
-  const angle = i * Math.PI * (3 - Math.sqrt(5));
-  return [radius * Math.cos(angle), radius * Math.sin(angle)];
-});
-
-function quantile(distances: { lengthM: number; weight: number }[], confidence: number): number {
-  const ordered = distances.sort((a, b) => a.lengthM - b.lengthM);
-  const total = ordered.reduce((sum, { weight }) => sum + weight, 0);
-  let below = 0;
-  for (const { lengthM, weight } of ordered) {
-    below += weight;
-    if (below >= confidence * total) return lengthM;
-  }
-  return ordered.at(-1)?.lengthM ?? 0;
 }

@@ -1,91 +1,97 @@
 import { type Bounds, centreOf, toBbox } from '../geo/bounds.ts';
-import { type Prior, priorTouches } from '../geo/prior.ts';
+import type { Prior } from '../geo/prior.ts';
 import type { LonLat } from '../geo/units.ts';
 import { boundsOfTile, type Region } from './region.ts';
+import { partInside, rectangleAround, tilesTouched } from './tile-selection.ts';
 
 /** A reference tile that a query was compared with, at the orientation that fits best. */
 export interface Hit {
   readonly region: Region;
   /** Ordinal in the region. */
   readonly tile: number;
-  readonly centre: LonLat;
   readonly bounds: Bounds;
+  /** Middle of the tile, or of that part of it where the prior may lie. */
+  readonly centre: LonLat;
   /** Cosine. */
   readonly similarity: number;
   /** Azimuth of the canvas' middle that this orientation implies, degrees; 0 for an aligned query. */
   readonly headingDeg: number;
-  /** Similarities of the other orientations of this tile that came up, by row of the bank. */
-  readonly bank: ReadonlyMap<number, number>;
+  /** Similarity of each orientation, R of them; only for the best tiles of a query of unknown heading. */
+  readonly bank?: Float32Array;
+}
+
+/** What a search found. */
+export interface Finding {
+  /** Best first, each tile once. */
+  readonly hits: readonly Hit[];
+  /** Tiles that competed, also those that are not among the hits. */
+  readonly searchedTiles: number;
 }
 
 export interface Search {
   readonly query: Float32Array;
   /** Whether the canvas is north up: then one orientation is searched, otherwise all. */
   readonly aligned: boolean;
-  readonly prior?: Prior | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Reference tiles that a search looks at; more never change an answer that anybody could notice. */
-const TILES = 256;
-
-/** A region, and the tiles of it that the prior allows (undefined: all of them). */
+/** A region, and the part of it that the prior allows. */
 export interface Scope {
   readonly region: Region;
+  /** Ordinals; undefined: all. */
   readonly tiles?: Int32Array | undefined;
+  /** Holds everything that the prior allows; undefined: there is none. */
+  readonly rectangle?: Bounds | undefined;
 }
 
-/** What the prior leaves of the regions; empty when it touches none. */
-export function scopeOf(regions: readonly Region[], prior: Prior | undefined): Scope[] {
+/** Tiles that a search lists. What is beyond them has less weight than the last one has, and that is next to none. */
+const MAX_HITS = 256;
+/** Rows asked for to find so many tiles when each has several orientations. */
+const ROWS_PER_HIT = 4;
+/** Tiles whose whole bank is read; a place has at most nine tiles that overlap its strongest by half. */
+const BANKS = 16;
+
+/** What the prior leaves of the regions; empty when it touches none. CANCELED. */
+export async function scopesOf(
+  regions: readonly Region[],
+  prior: Prior | undefined,
+  signal?: AbortSignal,
+): Promise<Scope[]> {
   if (prior === undefined) return regions.map((region) => ({ region }));
-  return regions.flatMap((region) => {
-    if (!priorTouches(prior, region.bounds)) return [];
-    const tiles = tilesOf(region, prior);
-    if (tiles.length === 0) return [];
-    return [tiles.length === region.tiles.count ? { region } : { region, tiles }];
-  });
-}
-
-function tilesOf(region: Region, prior: Prior): Int32Array {
-  const touched: number[] = [];
-  for (let tile = 0; tile < region.tiles.count; tile++) {
-    if (priorTouches(prior, boundsOfTile(region.tiles, tile))) touched.push(tile);
+  const scopes: Scope[] = [];
+  for (const region of regions) {
+    const tiles = await tilesTouched(region, prior, signal);
+    if (tiles?.length !== 0) scopes.push({ region, tiles, rectangle: rectangleAround(prior) });
   }
-  return Int32Array.from(touched);
+  return scopes;
 }
 
-/** The nearest tiles of all scopes, best first, each once at its best orientation. Errors: those of the index. */
-export async function searchScopes(scopes: readonly Scope[], search: Search): Promise<Hit[]> {
+/** The nearest tiles of all scopes together. Errors: those of the index. */
+export async function searchScopes(scopes: readonly Scope[], search: Search): Promise<Finding> {
   const found = await Promise.all(scopes.map((scope) => searchOne(scope, search)));
-  return withoutTwins(found.flat().sort((a, b) => b.similarity - a.similarity)).slice(0, TILES);
+  const hits = withoutTwins(found.flat().sort((a, b) => b.similarity - a.similarity)).slice(0, MAX_HITS);
+  return {
+    hits: search.aligned ? hits : await withBanks(hits, search),
+    searchedTiles: scopes.reduce((sum, { region, tiles }) => sum + (tiles?.length ?? region.tiles.count), 0),
+  };
 }
 
-async function searchOne({ region, tiles }: Scope, { query, aligned, signal }: Search): Promise<Hit[]> {
+async function searchOne({ region, tiles, rectangle }: Scope, { query, aligned, signal }: Search): Promise<Hit[]> {
   const { headings } = region.manifest;
   const neighbours = await region.index.search(query, {
-    k: aligned ? TILES : TILES * Math.min(headings, 4),
+    k: aligned ? MAX_HITS : MAX_HITS * Math.min(headings, ROWS_PER_HIT),
     rows: { rowsPerTile: headings, tiles, orientation: aligned ? 0 : undefined },
     signal,
   });
-  const byTile = new Map<number, Map<number, number>>();
+  const hits = new Map<number, Hit>();
   for (const { row, similarity } of neighbours) {
     const tile = Math.floor(row / headings);
-    const bank = byTile.get(tile) ?? new Map<number, number>();
-    bank.set(row % headings, similarity);
-    byTile.set(tile, bank);
-  }
-  return [...byTile].map(([tile, bank]) => {
-    const [orientation, similarity] = best(bank);
+    if (hits.has(tile)) continue; // neighbours come best first: this one is turned worse
     const bounds = boundsOfTile(region.tiles, tile);
-    const headingDeg = (orientation * 360) / headings;
-    return { region, tile, centre: centreOf(bounds), bounds, similarity, headingDeg, bank };
-  });
-}
-
-function best(bank: ReadonlyMap<number, number>): [orientation: number, similarity: number] {
-  let top: [number, number] = [0, Number.NEGATIVE_INFINITY];
-  for (const [orientation, similarity] of bank) if (similarity > top[1]) top = [orientation, similarity];
-  return top;
+    const centre = centreOf(rectangle === undefined ? bounds : partInside(bounds, rectangle));
+    hits.set(tile, { region, tile, bounds, centre, similarity, headingDeg: ((row % headings) * 360) / headings });
+  }
+  return [...hits.values()];
 }
 
 /** Overlapping regions may hold the same tile of ground: the better one stays. */
@@ -99,4 +105,34 @@ function withoutTwins(hits: readonly Hit[]): Hit[] {
     seen.add(place);
     return true;
   });
+}
+
+/** Reads every orientation of the best tiles. */
+async function withBanks(hits: readonly Hit[], { query, signal }: Search): Promise<Hit[]> {
+  const best = hits.slice(0, BANKS);
+  const banks = new Map<Region, Map<number, Float32Array>>();
+  for (const region of new Set(best.map((hit) => hit.region))) {
+    const tiles = Int32Array.from(
+      best.filter((hit) => hit.region === region),
+      (hit) => hit.tile,
+    );
+    banks.set(region, await banksOf(region, tiles, { query, signal }));
+  }
+  return hits.map((hit) => {
+    const bank = banks.get(hit.region)?.get(hit.tile);
+    return bank === undefined ? hit : { ...hit, bank };
+  });
+}
+
+async function banksOf(
+  { index, manifest: { headings } }: Region,
+  tiles: Int32Array,
+  { query, signal }: Pick<Search, 'query' | 'signal'>,
+): Promise<Map<number, Float32Array>> {
+  const banks = new Map<number, Float32Array>(Array.from(tiles, (tile) => [tile, new Float32Array(headings)]));
+  const rows = { rowsPerTile: headings, tiles };
+  for (const { row, similarity } of await index.search(query, { k: tiles.length * headings, rows, signal })) {
+    banks.get(Math.floor(row / headings))?.set([similarity], row % headings);
+  }
+  return banks;
 }
