@@ -81,6 +81,7 @@ class GeoMapTraining:
     limited_fov_share: part of the panoramas that keep only a random field of view.
     heading_sigma_deg: error of the stated heading that training adds; heading_uniform_share of the samples have one within
     +- heading_uniform_deg instead, as between two rows of an orientation bank.
+    train_cities: how many cities of the training split are cached and used, 0 for all.
     cities_per_batch: a batch comes from so many cities, since negatives of one city are the hard ones.
     neighbour_share: part of a batch drawn as groups of `group` near samples: by position until `mining_after` of the budget, then by
     similarity of their last embeddings.
@@ -92,6 +93,7 @@ class GeoMapTraining:
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_steps: int = 200
+    train_cities: int = 0
     limited_fov_share: float = 0.25
     heading_sigma_deg: float = 3.0
     heading_uniform_share: float = 0.3

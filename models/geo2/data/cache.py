@@ -69,7 +69,7 @@ def _tensors(frozen: FrozenFeatures, *images: list[np.ndarray]) -> list[Tensor]:
 
 @dataclass(frozen=True)
 class PairCache:
-    """Training pairs: features of both views, row by row; city index [n], tile centres and cameras in metres [n, 2] of the city's frame."""
+    """Training pairs: features of both views, row by row; city index [n], -1 where a row is not used; tile centres and cameras in metres [n, 2] of the city's frame."""
 
     ground: FeatureTable
     satellite: FeatureTable
@@ -87,8 +87,8 @@ def build_pair_cache(config: Config, frozen: FrozenFeatures, folder: Path, out: 
     out.mkdir(parents=True, exist_ok=True)
     n = len(view_set.queries)
     ground, satellite = FeatureTable(out / "ground", GroundFeatures, n), FeatureTable(out / "satellite", SatelliteFeatures, n)
-    cities = sorted({city_of(q.query_id) for q in view_set.queries})
-    city, centre_m, query_m = np.zeros(n, np.int32), np.zeros((n, 2)), np.zeros((n, 2))
+    cities = sorted({city_of(q.query_id) for q in view_set.queries})[: config.geomap_training.train_cities or None]
+    city, centre_m, query_m = np.full(n, -1, np.int32), np.zeros((n, 2)), np.zeros((n, 2))
     started, done = time.monotonic(), 0
     for number, name in enumerate(cities):
         rows = np.array([i for i, q in enumerate(view_set.queries) if city_of(q.query_id) == name])
