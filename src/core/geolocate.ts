@@ -96,7 +96,7 @@ const MAX_CONFLICT_ROWS = 400_000;
 const MIN_CONFLICT_DEG = 45;
 
 /** A query on its way to an answer: what the image told, and what its embedding found. */
-export interface Located extends Finding {
+export interface Located extends Finding<Hit> {
   readonly query: Pick<GroundQuery, 'view' | 'headingDeg' | 'reasons'>;
   /** Which numbers of a calibration hold for it. */
   readonly profile: CalibrationProfile;

@@ -2,7 +2,7 @@ import type { Calibration, CalibrationProfile, PosteriorCalibration } from '../i
 import { accuracyRadiusM } from './accuracy-radius.ts';
 import { estimateHeading, type HeadingEstimate } from './heading.ts';
 import { type Place, type PlaceStatus, type Posterior, posteriorOf, statusOf } from './posterior.ts';
-import type { Finding, Hit } from './search.ts';
+import type { Finding, TileMatch } from './search.ts';
 
 /** What a search's finding means, before it is put into the words of an answer. */
 export interface Verdict {
@@ -55,7 +55,7 @@ export function judge({ hits, searchedTiles }: Finding, options: JudgeOptions): 
 
 /** Metres around the best place's location, over all that the tiles leave possible; undefined when nothing was found. */
 export function radiusOf(
-  hits: readonly Pick<Hit, 'centre'>[],
+  hits: readonly Pick<TileMatch, 'centre'>[],
   { probabilities, places }: Posterior,
   {
     calibration: { tileSigmaM, radiusScale },
@@ -77,7 +77,7 @@ export function radiusOf(
 const NO_SHARE = 1e-5;
 
 function headingOf(
-  hits: readonly Hit[],
+  hits: readonly TileMatch[],
   { probabilities }: Posterior,
   { members }: Place,
   options: { temperature: number; sigmaDeg: number },

@@ -3,8 +3,8 @@ import { distanceM } from '../geo/great-circle.ts';
 import { angleBetweenDeg, type LonLat } from '../geo/units.ts';
 import type { Calibration, CalibrationProfile, PosteriorCalibration } from '../inference/manifest.ts';
 import { calibrationFor, judge, radiusOf } from './answer.ts';
-import { notHereLevelOf, type Posterior, posteriorOf } from './posterior.ts';
-import type { Finding, Hit } from './search.ts';
+import { heldByFew, notHereLevelOf, type Posterior, posteriorOf } from './posterior.ts';
+import type { Finding, TileMatch } from './search.ts';
 
 /** A labelled query after its search: what it found, and where it was taken. */
 export interface CalibrationSample extends Finding {
@@ -119,7 +119,7 @@ function fitProfile(
   const fitted = {
     ...softmax,
     matchedMinProbability,
-    ambiguousMinProbability: Math.min(matchedMinProbability, fitAmbiguous(judged)),
+    ambiguousMinProbability: fitAmbiguous(judged),
     tileSigmaM,
     radiusScale,
   };
@@ -196,7 +196,7 @@ function likelihoodOf(sums: readonly Sums[], softmax: Softmax, weightOutside: nu
 
 /** A sample as its answer would be, apart from thresholds and radius. */
 interface Judged {
-  readonly hits: readonly Hit[];
+  readonly hits: readonly TileMatch[];
   readonly posterior: Posterior;
   readonly probability: number;
   readonly isOutside: boolean;
@@ -235,10 +235,10 @@ function fitMatched(judged: readonly Judged[], targets: CalibrationTargets): num
   });
 }
 
-/** Within reason: below 0.2 nothing is possible, and from 0.9 on everything is. */
+/** Within reason: below 0.2 a caller is sent astray, and 0.9 is sure enough. */
 function fitAmbiguous(judged: readonly Judged[]): number {
-  const inRegion = judged.filter((one) => one.isOutside).map((one) => 1 - one.posterior.notHere);
-  return Math.min(0.9, Math.max(0.2, quantile(inRegion, 0.75)));
+  const held = judged.filter((one) => one.isOutside).map((one) => heldByFew(one.posterior));
+  return Math.min(0.9, Math.max(0.2, quantile(held, 0.75)));
 }
 
 /** Half of the mean squared error of right answers is the variance on one axis. */

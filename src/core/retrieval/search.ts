@@ -4,26 +4,29 @@ import type { LonLat } from '../geo/units.ts';
 import { boundsOfTile, type Region } from './region.ts';
 import { partInside, rectangleAround, tilesTouched } from './tile-selection.ts';
 
-/** A reference tile that a query was compared with, at the orientation that fits best. */
-export interface Hit {
-  readonly region: Region;
-  /** Ordinal in the region. */
-  readonly tile: number;
+/** What is judged of a reference tile that a query was compared with. */
+export interface TileMatch {
   readonly bounds: Bounds;
   /** Middle of the tile, or of that part of it where the prior may lie. */
   readonly centre: LonLat;
-  /** Cosine. */
+  /** Cosine, at the orientation that fits best. */
   readonly similarity: number;
-  /** Azimuth of the canvas' middle that this orientation implies, degrees; 0 for an aligned query. */
-  readonly headingDeg: number;
   /** Similarity of each orientation, R of them; only for the best tiles of a query of unknown heading. */
   readonly bank?: Float32Array;
 }
 
+export interface Hit extends TileMatch {
+  readonly region: Region;
+  /** Ordinal in the region. */
+  readonly tile: number;
+  /** Azimuth of the canvas' middle that the best orientation implies, degrees; 0 for an aligned query. */
+  readonly headingDeg: number;
+}
+
 /** What a search found. */
-export interface Finding {
+export interface Finding<Match extends TileMatch = TileMatch> {
   /** Best first, each tile once. */
-  readonly hits: readonly Hit[];
+  readonly hits: readonly Match[];
   /** Tiles that competed, also those that are not among the hits. */
   readonly searchedTiles: number;
 }
@@ -67,7 +70,7 @@ export async function scopesOf(
 }
 
 /** The nearest tiles of all scopes together. Errors: those of the index. */
-export async function searchScopes(scopes: readonly Scope[], search: Search): Promise<Finding> {
+export async function searchScopes(scopes: readonly Scope[], search: Search): Promise<Finding<Hit>> {
   const found = await Promise.all(scopes.map((scope) => searchOne(scope, search)));
   const hits = withoutTwins(found.flat().sort((a, b) => b.similarity - a.similarity)).slice(0, MAX_HITS);
   return {
