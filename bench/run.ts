@@ -5,9 +5,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { readQueries } from '../src/cli/evaluation/queries.ts';
 import { reportText } from '../src/cli/evaluation/rows.ts';
 import { PROGRAM_DIR } from '../src/config.ts';
+import { readViewSetQueries } from '../src/core/regions/view-set.ts';
 import { memoryOf } from './memory.ts';
 import { type BenchRow, benchTable, measured, percentileRow, single } from './rows.ts';
 import { benchSearch } from './search.ts';
@@ -36,7 +36,7 @@ say(`written: ${values.out}`);
 
 /** Panoramas of a view set, with the heading of their middle. */
 async function panoramasOf(dir: string): Promise<Photo[]> {
-  const queries = (await readQueries(dir, {})).filter(({ kind }) => kind === 'panorama').slice(0, MAX_PHOTOS);
+  const queries = (await readViewSetQueries(dir)).filter(({ kind }) => kind === 'panorama').slice(0, MAX_PHOTOS);
   if (queries.length === 0) throw new Error(`${dir} has no panoramas`);
   return Promise.all(
     queries.map(async ({ image, headingDeg }) => ({

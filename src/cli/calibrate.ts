@@ -1,6 +1,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { createLocate } from '../core/geolocate.ts';
+import { createLocate, type Locate } from '../core/geolocate.ts';
+import type { ImageLimits } from '../core/image/limits.ts';
+import { readViewSetQueries, type ViewSetQuery } from '../core/regions/view-set.ts';
 import { type CalibrationSample, fitCalibration, type ProfileReport } from '../core/retrieval/calibrate.ts';
 import type { Region } from '../core/retrieval/region.ts';
 import type { Engine } from '../engine.ts';
@@ -9,7 +11,6 @@ import { type Command, type CommandContext, type CommandSpec, parseCommand } fro
 import { withEngine } from './engine.ts';
 import { type ConditionName, isAskable, present } from './evaluation/conditions.ts';
 import { type Covers, coveredBy } from './evaluation/outcome.ts';
-import { type Query, readQueries } from './evaluation/queries.ts';
 import { EXIT, expectedError, Failure } from './failure.ts';
 import { createProgress } from './progress.ts';
 import { onlyArgument } from './store.ts';
@@ -41,7 +42,7 @@ const ASKED: readonly ConditionName[] = ['aligned', 'unknown_heading', 'photo', 
 
 interface Task {
   readonly dir: string;
-  readonly query: Query;
+  readonly query: ViewSetQuery;
   readonly condition: ConditionName;
   /** Of the view set outside the region. */
   readonly outside: boolean;
@@ -55,8 +56,8 @@ export const calibrate: Command = {
     const region = checked('--region', RegionIdSchema, required('--region', values.region, 'val'));
     const out = required('--out', values.out, 'calibration.json');
     const tasks = [
-      ...(await tasksOf(dir, { outside: false, context })),
-      ...(values.outside === undefined ? [] : await tasksOf(values.outside, { outside: true, context })),
+      ...(await tasksOf(dir, { outside: false })),
+      ...(values.outside === undefined ? [] : await tasksOf(values.outside, { outside: true })),
     ];
     const { calibration, reports } = await withEngine(context, { region, needsRegion: true }, async (engine) => {
       const [searched] = engine.regions.list();
@@ -69,7 +70,10 @@ export const calibrate: Command = {
       });
     });
     if (reports.length === 0) {
-      throw new Failure('SOURCE_INVALID', 'There are too few queries to fit anything; nothing was written.');
+      throw new Failure(
+        'SOURCE_INVALID',
+        'There are too few queries inside and outside of the region to fit anything; nothing was written.',
+      );
     }
     await mkdir(dirname(resolve(out)), { recursive: true });
     await writeFile(out, `${JSON.stringify(calibration, undefined, 2)}\n`);
@@ -78,11 +82,8 @@ export const calibrate: Command = {
   },
 };
 
-async function tasksOf(
-  dir: string,
-  { outside, context }: { outside: boolean; context: CommandContext },
-): Promise<Task[]> {
-  const queries = await readQueries(dir, { signal: context.signal });
+async function tasksOf(dir: string, { outside }: { outside: boolean }): Promise<Task[]> {
+  const queries = await readViewSetQueries(dir);
   return ASKED.flatMap((condition) =>
     queries
       .filter((query) => isAskable(query, condition) && (outside || query.location !== undefined))
@@ -96,9 +97,13 @@ interface CollectOptions {
   readonly context: CommandContext;
 }
 
-async function collect(tasks: readonly Task[], options: CollectOptions): Promise<CalibrationSample[]> {
-  const { stderr, nowMs, signal } = options.context;
-  const covers = coveredBy([options.region]);
+async function collect(
+  tasks: readonly Task[],
+  { engine, region, context }: CollectOptions,
+): Promise<CalibrationSample[]> {
+  const { stderr, nowMs, signal } = context;
+  const locate = createLocate({ ...engine, nowMs });
+  const covers = coveredBy([region]);
   const progress = createProgress({ label: 'calibrate', stderr, nowMs });
   const samples: CalibrationSample[] = [];
   let failed = 0;
@@ -106,7 +111,7 @@ async function collect(tasks: readonly Task[], options: CollectOptions): Promise
     signal.throwIfAborted();
     progress.update(index, tasks.length);
     try {
-      samples.push(await sampleOf(task, covers, options));
+      samples.push(await sampleOf(task, { locate, covers, limits: engine.limits, signal }));
     } catch (error) {
       if (expectedError(error) === undefined || signal.aborted) throw error;
       failed += 1;
@@ -118,26 +123,23 @@ async function collect(tasks: readonly Task[], options: CollectOptions): Promise
   return samples;
 }
 
-/** The way of a geolocate request up to its hits. */
 async function sampleOf(
   { dir, query, condition, outside }: Task,
-  covers: Covers,
-  { engine, region, context: { signal, nowMs } }: CollectOptions,
+  { locate, covers, limits, signal }: { locate: Locate; covers: Covers; limits: ImageLimits; signal: AbortSignal },
 ): Promise<CalibrationSample> {
   const bytes = await readFile(join(dir, query.image), { signal }).catch((cause: unknown) => {
     if (signal.aborted) throw cause;
     throw new Failure('FILE_MISSING', `${query.image} cannot be read`, { cause });
   });
-  const { limits, model } = engine;
   const { request, truth } = await present(query, { bytes, condition, limits });
-  const locate = createLocate({ model, limits, regions: { list: () => [region] }, nowMs });
   const { profile, hits, searchedTiles } = await locate({ ...request, signal });
-  const inside = !outside && query.location !== undefined && covers(query.location);
+  const { location } = query;
+  const inside = !outside && location !== undefined && covers(location);
   return {
     profile,
     hits,
     searchedTiles,
-    truth: inside ? query.location : 'outside',
+    truth: inside ? location : 'outside',
     headingDeg: inside ? truth.headingDeg : undefined,
   };
 }
@@ -158,5 +160,6 @@ function describe(reports: readonly ProfileReport[]): string {
     { title: 'false match %', align: 'right', cell: ({ falseMatched, outside }) => percent(falseMatched, outside) },
     { title: 'error m p50', align: 'right', cell: ({ medianErrorM }) => medianErrorM.toFixed(1) },
     { title: 'in radius %', align: 'right', cell: ({ coverage }) => (100 * coverage).toFixed(1) },
+    { title: '', cell: ({ reachesTargets }) => (reachesTargets ? '' : 'no threshold keeps the targets') },
   ]);
 }

@@ -1,12 +1,12 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { readViewSetQueries, type ViewSetQuery } from '../core/regions/view-set.ts';
 import type { Engine } from '../engine.ts';
 import { RegionIdSchema } from '../handlers/schemas.ts';
 import { type Command, type CommandContext, type CommandSpec, parseCommand } from './command.ts';
 import { withEngine } from './engine.ts';
-import { CONDITIONS, type ConditionName, isAskable, type LabelledQuery, present } from './evaluation/conditions.ts';
+import { CONDITIONS, type ConditionName, isAskable, present } from './evaluation/conditions.ts';
 import { type Covers, coveredBy, type Outcome, outcomeOf } from './evaluation/outcome.ts';
-import { readQueries } from './evaluation/queries.ts';
 import { type ReportRow, reportTable, reportText, rowsOf } from './evaluation/rows.ts';
 import { EXIT, expectedError, Failure, UsageError } from './failure.ts';
 import { createProgress } from './progress.ts';
@@ -41,7 +41,7 @@ random angle), near300 (within 300 m of a known point), photo, photo_unknown_hea
 } as const satisfies CommandSpec;
 
 interface Task {
-  readonly query: LabelledQuery & { readonly image: string };
+  readonly query: ViewSetQuery;
   readonly condition: ConditionName;
 }
 
@@ -56,7 +56,7 @@ export const evaluate: Command = {
     const conditions = wanted.map((text) => wordOption('--condition', text.trim(), CONDITIONS));
     const limit = wholeOption('--limit', values.limit, { min: 1 });
 
-    const queries = await readQueries(dir, { signal: context.signal });
+    const queries = await readViewSetQueries(dir);
     const tasks = tasksOf(queries, { conditions: [...new Set(conditions)], limit });
     if (tasks.length === 0) {
       throw new Failure('SOURCE_INVALID', `${dir} has no query that ${wanted.join(', ')} can ask (see queries.csv).`);

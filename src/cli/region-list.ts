@@ -1,7 +1,10 @@
-import { listVersions, readCurrent } from '../core/storage/versioned.ts';
-import { type Command, type CommandContext, type CommandSpec, parseCommand } from './command.ts';
+import { listRegions } from '../core/regions/publish.ts';
+import { RegionManifestSchema } from '../core/retrieval/region-manifest.ts';
+import { type ObjectStore, readBytes } from '../core/storage/object-store.ts';
+import { parseStoredJson } from '../core/storage/stored-json.ts';
+import { type Command, type CommandSpec, parseCommand } from './command.ts';
 import { EXIT, expectedError, UsageError } from './failure.ts';
-import { openStore, readManifest, regionIds, regionPrefix } from './store.ts';
+import { openStore } from './store.ts';
 import { bytes, formatTable } from './table.ts';
 
 const spec = {
@@ -35,35 +38,35 @@ export const regionList: Command = {
   async run(argv, context) {
     const { values, positionals } = parseCommand(spec, argv);
     if (positionals.length > 0) throw new UsageError(`geo2 region list takes no ${JSON.stringify(positionals[0])}`);
-    const { url, regions } = await listRegions(context);
+    const { store } = openStore(context);
+    const regions = await describeRegions(store);
     if (values.json === true) context.stdout.write(`${JSON.stringify(regions, undefined, 2)}\n`);
-    else context.stdout.write(regions.length === 0 ? `${url} holds no region.\n` : describe(regions));
+    else context.stdout.write(regions.length === 0 ? `${store.url} holds no region.\n` : tableOf(regions));
     return EXIT.ok;
   },
 };
 
-async function listRegions(context: CommandContext): Promise<{ url: string; regions: ListedRegion[] }> {
-  const store = openStore(context);
+async function describeRegions(store: ObjectStore): Promise<ListedRegion[]> {
   const regions: ListedRegion[] = [];
-  for (const id of await regionIds(store, context.signal)) {
-    const served = (await readCurrent(store, regionPrefix(id)))?.version ?? null;
-    const versions: ListedVersion[] = [];
-    for (const version of await listVersions(store, regionPrefix(id))) {
-      versions.push({ version, served: version === served, ...(await aboutVersion(store, { id, version })) });
+  for (const { id, versions, current } of await listRegions(store)) {
+    const described: ListedVersion[] = [];
+    for (const version of versions) {
+      described.push({ version, served: version === current, ...(await aboutVersion(store, { id, version })) });
     }
-    regions.push({ id, served, versions });
+    regions.push({ id, served: current ?? null, versions: described });
   }
-  return { url: store.url, regions };
+  return regions;
 }
 
-async function aboutVersion(
-  store: Parameters<typeof readManifest>[0],
-  place: { id: string; version: string },
-): Promise<Omit<ListedVersion, 'version' | 'served'>> {
+type About = Omit<ListedVersion, 'version' | 'served'>;
+
+/** A version that is damaged is listed with its problem: the others are no worse for it. */
+async function aboutVersion(store: ObjectStore, place: { id: string; version: string }): Promise<About> {
+  const key = `regions/${place.id}/${place.version}/manifest.json`;
   try {
-    const manifest = await readManifest(store, place);
-    if (manifest === undefined) return { problem: 'has no manifest' };
-    const { createdAt, tileCount, headings, model, files } = manifest;
+    const found = await readBytes(store, key);
+    if (found === undefined) return { problem: `${key} is missing` };
+    const { createdAt, tileCount, headings, model, files } = parseStoredJson(RegionManifestSchema, found.bytes, key);
     return {
       createdAt,
       tiles: tileCount,
@@ -78,10 +81,8 @@ async function aboutVersion(
   }
 }
 
-function describe(regions: readonly ListedRegion[]): string {
-  const rows = regions.flatMap(({ id, versions }) =>
-    versions.length === 0 ? [{ id, version: '(none)', served: false }] : versions.map((found) => ({ id, ...found })),
-  );
+function tableOf(regions: readonly ListedRegion[]): string {
+  const rows = regions.flatMap(({ id, versions }) => versions.map((found) => ({ id, ...found })));
   return formatTable<{ id: string } & ListedVersion>(rows, [
     { title: 'region', cell: ({ id }) => id },
     { title: 'version', cell: ({ version }) => version },

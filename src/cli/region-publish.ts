@@ -1,7 +1,7 @@
-import { openVersion, readCurrent, writeCurrent } from '../core/storage/versioned.ts';
+import { publishRegion } from '../core/regions/publish.ts';
 import { type Command, type CommandSpec, parseCommand } from './command.ts';
 import { EXIT, UsageError } from './failure.ts';
-import { onlyArgument, openStore, regionPrefix, regionReference } from './store.ts';
+import { onlyArgument, openStore, regionReference } from './store.ts';
 
 const spec = {
   name: 'region publish',
@@ -9,7 +9,7 @@ const spec = {
   arguments: 'ID@VERSION',
   details: 'Its files are verified first. Going back to an older version is the same command.',
   options: {},
-  examples: ['geo2 region publish null-island-demo@2026-01-31'],
+  examples: ['geo2 region publish null-island-demo@20260131T120000Z'],
 } as const satisfies CommandSpec;
 
 export const regionPublish: Command = {
@@ -18,14 +18,14 @@ export const regionPublish: Command = {
     const { values, positionals } = parseCommand(spec, argv);
     const { id, version } = regionReference(onlyArgument(positionals, 'geo2 region publish ID@VERSION'));
     if (version === undefined) throw new UsageError(`Which version of ${id}? See: geo2 region list`);
-    const store = openStore(context);
-    const prefix = regionPrefix(id);
-    await openVersion(store, prefix, { version, signal: context.signal });
-    const before = await readCurrent(store, prefix);
-    if (before?.version !== version) await writeCurrent(store, prefix, { version, replaces: before });
-    const previous = before?.version ?? null;
-    if (values.json === true) context.stdout.write(`${JSON.stringify({ id, version, previous })}\n`);
-    else context.stdout.write(`${id}: ${version} is served${previous === null ? '' : ` (before: ${previous})`}\n`);
+    const { store, cacheDir } = openStore(context);
+    const { replaced } = await publishRegion(store, { id, version }, { cacheDir, signal: context.signal });
+    if (values.json === true) {
+      context.stdout.write(`${JSON.stringify({ id, version, replaced: replaced ?? null })}\n`);
+    } else {
+      const before = replaced === undefined || replaced === version ? '' : ` (before: ${replaced})`;
+      context.stdout.write(`${id}: ${version} is served${before}\n`);
+    }
     return EXIT.ok;
   },
 };

@@ -1,40 +1,16 @@
 import { readConfig } from '../config.ts';
-import { RegionIdSchema, type RegionManifest, RegionManifestSchema } from '../core/retrieval/region-manifest.ts';
+import { RegionIdSchema } from '../core/retrieval/region-manifest.ts';
 import { createFsObjectStore } from '../core/storage/object-store.fs.ts';
-import { type ObjectStore, readBytes } from '../core/storage/object-store.ts';
-import { parseStoredJson } from '../core/storage/stored-json.ts';
+import type { ObjectStore } from '../core/storage/object-store.ts';
 import { VersionSchema } from '../core/storage/versioned.ts';
 import type { CommandContext } from './command.ts';
 import { UsageError } from './failure.ts';
 import { checked } from './values.ts';
 
-/** The store that the environment names. */
-export function openStore({ env }: Pick<CommandContext, 'env'>): ObjectStore {
-  return createFsObjectStore({ url: readConfig(env).storeUrl });
-}
-
-export function regionPrefix(id: string): string {
-  return `regions/${id}`;
-}
-
-/** Ids of every region that has something in the store. */
-export async function regionIds(store: ObjectStore, signal: AbortSignal): Promise<string[]> {
-  const ids = new Set<string>();
-  for await (const { key } of store.list('regions/', { signal })) {
-    const [, id, ...rest] = key.split('/');
-    if (id !== undefined && rest.length > 0 && RegionIdSchema.safeParse(id).success) ids.add(id);
-  }
-  return [...ids].sort();
-}
-
-/** Undefined when that version has no manifest. Throws MANIFEST_INVALID. */
-export async function readManifest(
-  store: ObjectStore,
-  { id, version }: { id: string; version: string },
-): Promise<RegionManifest | undefined> {
-  const key = `${regionPrefix(id)}/${version}/manifest.json`;
-  const found = await readBytes(store, key);
-  return found === undefined ? undefined : parseStoredJson(RegionManifestSchema, found.bytes, key);
+/** The store that the environment names, and where versions of one that is not local are kept. */
+export function openStore({ env }: Pick<CommandContext, 'env'>): { store: ObjectStore; cacheDir: string } {
+  const { storeUrl, cacheDir } = readConfig(env);
+  return { store: createFsObjectStore({ url: storeUrl }), cacheDir };
 }
 
 /** Reads `ID` or `ID@VERSION`. Throws UsageError. */

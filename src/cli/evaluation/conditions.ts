@@ -5,6 +5,7 @@ import { type LonLat, wrap360 } from '../../core/geo/units.ts';
 import type { GeolocateRequest } from '../../core/geolocate.ts';
 import { decodeImage } from '../../core/image/decode.ts';
 import type { ImageLimits } from '../../core/image/limits.ts';
+import type { ViewSetQuery } from '../../core/regions/view-set.ts';
 import type { Truth } from './outcome.ts';
 
 export const CONDITIONS = ['aligned', 'unknown_heading', 'near300', 'photo', 'photo_unknown_heading'] as const;
@@ -25,19 +26,8 @@ const MEANING: Readonly<Record<ConditionName, Condition>> = {
   photo_unknown_heading: { kind: 'photo', headingKnown: false },
 };
 
-/** A ground image whose place may be known: a row of a view set's queries. */
-export interface LabelledQuery {
-  readonly id: string;
-  readonly kind: 'panorama' | 'photo';
-  readonly location?: LonLat | undefined;
-  /** Azimuth of the image's middle. */
-  readonly headingDeg?: number | undefined;
-  readonly fovDeg?: number | undefined;
-  readonly split: string;
-}
-
 /** Whether the labels allow to ask under that condition. */
-export function isAskable(query: LabelledQuery, name: ConditionName): boolean {
+export function isAskable(query: ViewSetQuery, name: ConditionName): boolean {
   const { kind, headingKnown, priorRadiusM } = MEANING[name];
   if (query.kind !== kind || (headingKnown && query.headingDeg === undefined)) return false;
   return priorRadiusM === undefined || query.location !== undefined;
@@ -48,7 +38,7 @@ export function isAskable(query: LabelledQuery, name: ConditionName): boolean {
  * none: a panorama is turned by a random angle (the same one each time), a photo loses its compass.
  */
 export async function present(
-  query: LabelledQuery,
+  query: ViewSetQuery,
   { bytes, condition, limits }: { bytes: Uint8Array; condition: ConditionName; limits: ImageLimits },
 ): Promise<{ request: GeolocateRequest; truth: Truth }> {
   const { headingKnown, priorRadiusM } = MEANING[condition];
@@ -73,7 +63,7 @@ export async function present(
   };
 }
 
-function isFullCircle({ kind, fovDeg }: LabelledQuery): boolean {
+function isFullCircle({ kind, fovDeg }: ViewSetQuery): boolean {
   return kind === 'panorama' && (fovDeg ?? 360) >= 359.5;
 }
 

@@ -5,18 +5,20 @@ import { angleBetweenDeg } from '#core/geo/units.ts';
 import { decodeImage } from '#core/image/decode.ts';
 import { readGroundQuery } from '#core/image/ground-query.ts';
 import { DEFAULT_IMAGE_LIMITS as limits } from '#core/image/limits.ts';
-import { isAskable, type LabelledQuery, present } from '../../../src/cli/evaluation/conditions.ts';
+import type { ViewSetQuery } from '#core/regions/view-set.ts';
+import { isAskable, present } from '../../../src/cli/evaluation/conditions.ts';
 import { gpanoXmp, waves } from '../../core/image/fixtures.ts';
 
-const PANORAMA: LabelledQuery = {
+const PANORAMA: ViewSetQuery = {
   id: 'q1',
+  image: 'q1.png',
   kind: 'panorama',
   location: [0.01, -0.02],
   headingDeg: 40,
   fovDeg: 360,
   split: 'test',
 };
-const PHOTO: LabelledQuery = { ...PANORAMA, kind: 'photo', fovDeg: 70 };
+const PHOTO: ViewSetQuery = { ...PANORAMA, kind: 'photo', fovDeg: 70 };
 
 async function panorama(): Promise<Uint8Array> {
   const { rgb, widthPx, heightPx } = waves(768, 192);
@@ -27,8 +29,8 @@ async function panorama(): Promise<Uint8Array> {
 
 describe('a condition', () => {
   test('is asked only of queries whose labels allow it', () => {
-    const { headingDeg: _, ...noHeading } = PANORAMA;
-    const { location: __, ...noPlace } = PANORAMA;
+    const noHeading = { ...PANORAMA, headingDeg: undefined };
+    const noPlace = { ...PANORAMA, location: undefined };
     expect(isAskable(PANORAMA, 'aligned')).toBe(true);
     expect(isAskable(PANORAMA, 'photo')).toBe(false);
     expect(isAskable(noHeading, 'aligned')).toBe(false);

@@ -1,0 +1,161 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BLUE, COLOURS, colourImage, prepareFiles, type Service, type ServiceFiles } from '../e2e/service.ts';
+import { geo2, start } from './run.ts';
+
+/** A tile of 70 m at the equator, in degrees. */
+const TILE_DEG = 70 / 111_195;
+
+let files: ServiceFiles;
+let env: Record<string, string>;
+let source: string;
+
+beforeAll(async () => {
+  files = await prepareFiles({ regions: [] });
+  env = {
+    GEO2_STORE: pathToFileURL(files.storeDir).href,
+    GEO2_MODEL_DIR: files.modelDir,
+    GEO2_THREADS: '1',
+    GEO2_VECTOR_INDEX: 'exact',
+  };
+  source = join(files.root, 'imagery');
+  await mkdir(source);
+  const lines = ['tile_id,image,west,south,east,north'];
+  for (const [i, [r, g, b]] of COLOURS.entries()) {
+    await sharp({ create: { width: 128, height: 128, channels: 3, background: { r, g, b } } })
+      .png()
+      .toFile(join(source, `${i}.png`));
+    const west = 0.3 + i * TILE_DEG;
+    lines.push(`square-${i},${i}.png,${west},0,${west + TILE_DEG},${TILE_DEG}`);
+  }
+  await writeFile(join(source, 'tiles.csv'), `${lines.join('\n')}\n`);
+  await writeFile(join(files.root, 'blue.png'), await colourImage(BLUE));
+});
+
+afterAll(() => rm(files.root, { recursive: true, force: true }));
+
+describe('geo2 region build', () => {
+  test('makes a region that locate finds photos in, and serves the first version at once', async () => {
+    const built = await geo2(['region', 'build', '--from', source, '--id', 'squares', '--version', 'v1', '--json'], {
+      env,
+    });
+    expect(built.code, built.stderr).toBe(0);
+    expect(JSON.parse(built.stdout)).toMatchObject({
+      id: 'squares',
+      version: 'v1',
+      published: true,
+      tiles: 6,
+      headings: 8,
+      model: { name: 'tiny', version: '0.0.1' },
+    });
+    const verified = await geo2(['region', 'verify', 'squares', '--json'], { env });
+    expect(JSON.parse(verified.stdout)).toMatchObject({ version: 'v1', ok: true, tiles: 6 });
+    const located = await geo2(['locate', '--json', join(files.root, 'blue.png')], { env });
+    const [best] = JSON.parse(located.stdout).candidates;
+    expect(best).toMatchObject({ tileId: 'square-1', regionId: 'squares' });
+
+    const second = await geo2(
+      [
+        'region',
+        'build',
+        '--from',
+        source,
+        '--id',
+        'squares',
+        '--version',
+        'v2',
+        '--headings',
+        '2',
+        '--area',
+        `0.3,0,${0.3 + 3 * TILE_DEG},1`,
+      ],
+      { env },
+    );
+    expect(second.stdout).toMatch(
+      /^squares@v2: 3 tiles with 2 headings by tiny 0\.0\.1, .*; not served yet: geo2 region publish squares@v2\n$/,
+    );
+    const listed = JSON.parse((await geo2(['region', 'list', '--json'], { env })).stdout);
+    expect(listed).toMatchObject([{ id: 'squares', served: 'v1', versions: [{ version: 'v1' }, { version: 'v2' }] }]);
+
+    const again = await geo2(['region', 'build', '--from', source, '--id', 'squares', '--version', 'v2', '--json'], {
+      env,
+    });
+    expect(again.code).toBe(1);
+    expect(JSON.parse(again.stdout).error.code).toBe('STORE_CONFLICT');
+  });
+
+  test('takes a polygon from a GeoJSON file', async () => {
+    const [west, east] = [0.3 + TILE_DEG, 0.3 + 3 * TILE_DEG];
+    const ring = [
+      [west, -1, 0],
+      [east, -1, 0],
+      [east, 1, 0],
+      [west, 1, 0],
+      [west, -1, 0],
+    ];
+    const geometry = { type: 'Polygon', coordinates: [ring] };
+    const area = join(files.root, 'area.geojson');
+    await writeFile(
+      area,
+      JSON.stringify({ type: 'FeatureCollection', features: [{ type: 'Feature', properties: {}, geometry }] }),
+    );
+    const args = ['region', 'build', '--from', source, '--id', 'part', '--headings', '1', '--area', area, '--json'];
+    const { code, stdout, stderr } = await geo2(args, { env });
+    expect(code, stderr).toBe(0);
+    const { tiles, version } = JSON.parse(stdout);
+    expect(tiles).toBe(2);
+    expect(version).toMatch(/^\d{8}T\d{6}Z$/);
+    const collection = await readFile(join(files.storeDir, 'regions/part', version, 'collection.json'), 'utf8');
+    expect(JSON.parse(collection).providers[0].name).toBe('imagery');
+  });
+
+  test('refuses GeoJSON that is no single polygon', async () => {
+    const area = join(files.root, 'line.json');
+    await writeFile(
+      area,
+      JSON.stringify({
+        type: 'LineString',
+        coordinates: [
+          [0, 0],
+          [1, 1],
+        ],
+      }),
+    );
+    const { code, stderr } = await geo2(['region', 'build', '--from', source, '--id', 'x', '--area', area], { env });
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('must hold one GeoJSON Polygon') });
+  });
+
+  test('says what is wrong with a source', async () => {
+    const gone = await geo2(['region', 'build', '--from', join(source, 'gone'), '--id', 'x'], { env });
+    expect(gone.code).toBe(1);
+    expect(gone.stderr).toContain('is not there: --from takes the folder of a view set');
+    const empty = await geo2(['region', 'build', '--from', files.root, '--id', 'x'], { env });
+    expect(empty.code).toBe(1);
+    expect(empty.stderr).toContain('tiles.csv');
+  });
+});
+
+describe('geo2 serve', () => {
+  test('says where it listens, answers, and ends cleanly on Ctrl-C', async () => {
+    const { child, ended, printed } = start(['serve', '--port', '0'], { env: { ...env, GEO2_LOG_LEVEL: 'error' } });
+    await expect.poll(() => printed().stderr, { timeout: 25_000 }).toMatch(/ready: http/);
+    const url: Service['url'] = /http:\/\/[\d.]+:\d+/.exec(printed().stderr)?.[0] ?? '';
+    expect((await fetch(`${url}/v2/health/ready`)).status).toBe(200);
+    child.kill('SIGINT');
+    const { code, stdout } = await ended;
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
+  });
+
+  test('says what to do when the port is taken', async () => {
+    const { child, printed } = start(['serve', '--port', '0', '--json'], { env: { ...env, GEO2_LOG_LEVEL: 'error' } });
+    await expect.poll(() => printed().stdout, { timeout: 25_000 }).toContain('"url"');
+    const { port } = new URL(JSON.parse(printed().stdout).url);
+    const { code, stderr } = await geo2(['serve', '--port', port], { env: { ...env, GEO2_LOG_LEVEL: 'silent' } });
+    expect(code).toBe(1);
+    expect(stderr).toContain('another program uses it');
+    child.kill('SIGTERM');
+  });
+});
