@@ -36,7 +36,19 @@ export async function withEngine<T>(
     if (needsRegion) checkRegions(engine, config, region);
     return await work(engine, config);
   } finally {
-    await engine.stop();
+    const stopped = engine.stop();
+    if (signal.aborted) killNow(engine.model.pid);
+    await stopped;
+  }
+}
+
+/** Nobody waits for the run any more that a stop would let finish. */
+function killNow(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // it has ended by itself
   }
 }
 

@@ -100,6 +100,6 @@ describe('geo2 evaluate', () => {
   test('says what is wrong with a folder that is no view set', async () => {
     const { code, stderr } = await geo2(['evaluate', files.root], { env });
     expect(code).toBe(1);
-    expect(stderr).toContain('queries.csv cannot be read: there is no such file');
+    expect(stderr).toContain('There is no queries.csv in ');
   });
 });

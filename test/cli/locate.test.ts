@@ -1,5 +1,6 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AnswerSchema } from '../../src/handlers/geolocate.ts';
@@ -116,9 +117,14 @@ describe('geo2 locate', () => {
     const { child, ended, printed } = start(['locate', '--json', 'green.png', 'slow.png'], { env, cwd: photos });
     child.stdin?.end();
     await expect.poll(() => printed().stdout, { timeout: 20_000 }).toContain('green.png');
+    await setTimeout(500); // the slow photo is with the model now
+    const model = await childOf(child.pid ?? Number.NaN);
+    const startedMs = performance.now();
     child.kill('SIGINT');
     const { code, stderr } = await ended;
     expect({ code, stderr }).toEqual({ code: 130, stderr: 'geo2: interrupted\n' });
+    expect(performance.now() - startedMs).toBeLessThan(5_000); // the photo alone takes the model 20 s
+    expect(() => process.kill(model, 0)).toThrow('ESRCH');
   });
 });
 
@@ -192,3 +198,12 @@ describe('geo2 embed', () => {
     expect(stdout).toMatch(/^green\.png: satellite, 8 numbers by tiny 0\.0\.1: (-?0\.\d{4} ){6}…\n$/);
   });
 });
+
+/** The process that a process has started. */
+async function childOf(pid: number): Promise<number> {
+  for (const name of await readdir('/proc')) {
+    const stat = /^\d+$/.test(name) ? await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '') : '';
+    if (stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] === String(pid)) return Number(name);
+  }
+  throw new Error(`process ${pid} has no child`);
+}

@@ -70,10 +70,15 @@ describe('geo2 region list', () => {
 });
 
 describe('geo2 region verify', () => {
-  test('finds nothing wrong with a whole region', async () => {
+  test('looks beyond the checksums: a tile without imagery is told', async () => {
     const { code, stdout } = await geo2(['region', 'verify', 'test', '--json'], { env });
-    expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ id: 'test', version: '1', ok: true, files: 5, tiles: 6 });
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toEqual({
+      error: {
+        code: 'REGION_INVALID',
+        message: expect.stringMatching(/^imagery\.pmtiles has no imagery where tile tile-\d is/),
+      },
+    });
   });
 
   test.each(['index.faiss', 'tiles.parquet', 'imagery.pmtiles'])(

@@ -1,0 +1,84 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CalibrationSchema } from '#core/inference/manifest.ts';
+import type { Colour } from '../e2e/region-bundle.ts';
+import { COLOURS, prepareFiles, type ServiceFiles } from '../e2e/service.ts';
+import { geo2 } from './run.ts';
+
+const HEAD = 'query_id,image,kind,lon,lat,heading_deg,fov_deg,split';
+const PER_COLOUR = 6;
+
+let files: ServiceFiles;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  files = await prepareFiles();
+  env = {
+    GEO2_STORE: pathToFileURL(files.storeDir).href,
+    GEO2_MODEL_DIR: files.modelDir,
+    GEO2_THREADS: '1',
+    GEO2_VECTOR_INDEX: 'exact',
+  };
+});
+
+afterAll(() => rm(files.root, { recursive: true, force: true }));
+
+/** Panoramas of one colour each, some metres beside the middle of that colour's tile; without a place where there is none. */
+async function writeViews(name: string, colours: readonly Colour[], hasPlace: boolean): Promise<string> {
+  const dir = join(files.root, name);
+  await mkdir(dir);
+  const lines = [HEAD];
+  for (const [tile, [r, g, b]] of colours.entries()) {
+    await sharp({ create: { width: 512, height: 64, channels: 3, background: { r, g, b } } })
+      .png()
+      .toFile(join(dir, `${tile}.png`));
+    for (let i = 0; i < PER_COLOUR; i++) {
+      const place = hasPlace ? `${tile * 0.002 + 0.0003},${0.0003 + (i - 2.5) * 0.00005}` : ',';
+      lines.push(`${tile}-${i},${tile}.png,panorama,${place},0,360,${name}`);
+    }
+  }
+  await writeFile(join(dir, 'queries.csv'), `${lines.join('\n')}\n`);
+  return dir;
+}
+
+describe('geo2 calibrate', () => {
+  test('fits the profiles that have samples and writes what a manifest takes', async () => {
+    const inside = await writeViews('inside', COLOURS, true);
+    const others: Colour[] = [
+      [250, 250, 250],
+      [10, 10, 10],
+      [128, 60, 60],
+      [90, 90, 200],
+      [60, 128, 90],
+      [255, 128, 0],
+    ];
+    const outside = await writeViews('outside', others, false);
+    const out = join(files.root, 'fitted/calibration.json');
+    const args = ['calibrate', inside, '--region', 'test', '--outside', outside, '--out', out, '--json'];
+    const { code, stdout, stderr } = await geo2(args, { env });
+    expect(code, stderr).toBe(0);
+    const { calibration, reports } = JSON.parse(stdout);
+    const written: unknown = JSON.parse(await readFile(out, 'utf8'));
+    expect(written).toEqual(calibration);
+    const parsed = CalibrationSchema.strict().parse(written);
+    expect(Object.keys(parsed.profiles).sort()).toEqual(['panorama', 'panorama_unknown_heading']);
+    expect(parsed.source).toBe('fitted on inside and, outside the region, outside with tiny 0.0.1');
+    expect(reports).toHaveLength(2);
+    expect(reports[0]).toMatchObject({ profile: 'panorama', inside: 36, outside: 36 });
+    // 36 answers on the tile's middle, up to 14 m beside it
+    expect(parsed.profiles.panorama?.tileSigmaM).toBeGreaterThan(3);
+    expect(parsed.profiles.panorama?.tileSigmaM).toBeLessThan(14);
+  });
+
+  test('refuses too few samples and writes nothing', async () => {
+    const few = await writeViews('few', COLOURS.slice(0, 1), true);
+    const out = join(files.root, 'few.json');
+    const { code, stderr } = await geo2(['calibrate', few, '--region', 'test', '--out', out], { env });
+    expect(code).toBe(1);
+    expect(stderr).toContain('too few queries');
+    await expect(readFile(out)).rejects.toThrow('ENOENT');
+  });
+});
