@@ -44,8 +44,10 @@ export interface ProfileReport {
   readonly medianErrorM: number;
   /** Share of the matched ones whose radius holds the truth. */
   readonly coverage: number;
-  /** What it kept to; undefined where no threshold keeps any of the targets: then next to nothing is matched. */
+  /** What it kept to; undefined where no threshold keeps any of the targets. */
   readonly targets: CalibrationTargets | undefined;
+  /** False where no targets could be kept: then next to nothing is matched. */
+  readonly reachesTargets: boolean;
 }
 
 export interface FittedCalibration {
@@ -142,6 +144,7 @@ function fitProfile(
     medianErrorM: medianError(inside),
     coverage: inside.length === 0 ? 0 : coverageOf(inside, fitted, confidence),
     targets: kept,
+    reachesTargets: kept !== undefined,
   };
   return { fitted, report };
 }
