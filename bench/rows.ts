@@ -43,6 +43,15 @@ function row(
   return { system, task: 'bench', split, condition, metric, value: rounded(value), n, ci95 };
 }
 
+/** What the product promises of a row, on two quiet cores; other rows are there to explain these. */
+const TARGETS: Readonly<Record<string, string>> = {
+  'start first_answer_ms_p50': '<= 3000',
+  'panorama_concurrency_1 latency_ms_p50': '<= 60',
+  'panorama_concurrency_1 graph_share_of_geolocate': '>= 80',
+  'panorama_concurrency_8 event_loop_delay_ms_p99': '<= 20',
+  'after_load memory_mb': '<= 700',
+};
+
 export function benchTable(rows: readonly BenchRow[]): string {
   return formatTable(rows, [
     { title: 'system', cell: ({ system }) => system },
@@ -50,6 +59,7 @@ export function benchTable(rows: readonly BenchRow[]): string {
     { title: 'condition', cell: ({ condition }) => condition },
     { title: 'metric', cell: ({ metric }) => metric },
     { title: 'value', align: 'right', cell: ({ value }) => String(value) },
+    { title: 'target', align: 'right', cell: ({ condition, metric }) => TARGETS[`${condition} ${metric}`] ?? '' },
     { title: 'n', align: 'right', cell: ({ n }) => String(n) },
     { title: '95 %', align: 'right', cell: ({ ci95 }) => `${ci95[0]} .. ${ci95[1]}` },
   ]);

@@ -7,13 +7,13 @@ import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { reportText } from '../src/cli/evaluation/rows.ts';
 import { PROGRAM_DIR } from '../src/config.ts';
+import { Geo2Error } from '../src/core/errors.ts';
 import { readViewSetQueries } from '../src/core/regions/view-set.ts';
 import { memoryOf } from './memory.ts';
 import { type BenchRow, benchTable, measured, percentileRow, single } from './rows.ts';
 import { benchSearch } from './search.ts';
 import { askMany, geolocate, loopDelayMs, type Photo, type Served, type Service, startService } from './service.ts';
 
-const SYSTEM = 'geo2-mini';
 const MAX_PHOTOS = 32;
 
 const { values } = parseArgs({
@@ -27,12 +27,18 @@ const size = values.quick
   ? { starts: 1, warmUp: 3, alone: 20, together: 24, search: { rows: 4_000, width: 512, rounds: 5 } }
   : { starts: 5, warmUp: 20, alone: 200, together: 400, search: { rows: 100_000, width: 512, rounds: 40 } };
 
-const panoramas = await panoramasOf(values.images);
-const rows = [...(await benchServed(panoramas)), ...(await searchRows())];
-process.stdout.write(benchTable(rows));
-await mkdir(dirname(resolve(values.out)), { recursive: true });
-await writeFile(values.out, reportText(rows));
-say(`written: ${values.out}`);
+try {
+  const panoramas = await panoramasOf(values.images);
+  const rows = [...(await benchServed(panoramas)), ...(await searchRows())];
+  process.stdout.write(benchTable(rows));
+  await mkdir(dirname(resolve(values.out)), { recursive: true });
+  await writeFile(values.out, reportText(rows));
+  say(`written: ${values.out}`);
+} catch (error) {
+  if (!(error instanceof Geo2Error)) throw error;
+  say(error.message);
+  process.exitCode = 1;
+}
 
 /** Panoramas of a view set, with the heading of their middle. */
 async function panoramasOf(dir: string): Promise<Photo[]> {
@@ -47,16 +53,17 @@ async function panoramasOf(dir: string): Promise<Photo[]> {
 }
 
 async function benchServed(photos: readonly Photo[]): Promise<BenchRow[]> {
-  const about = (condition: string) => ({ system: SYSTEM, split: 'served', condition });
   const [first] = photos;
   if (first === undefined) return [];
+  let system = 'unknown';
+  const about = (condition: string) => ({ system, split: 'served', condition });
 
   say(`start to first answer, ${size.starts} times`);
   const startsMs: number[] = [];
   for (let i = 0; i < size.starts; i++) {
     const startedMs = performance.now();
     const service = await startService(process.env);
-    await geolocate(service, first);
+    system = (await geolocate(service, first)).model;
     startsMs.push(performance.now() - startedMs);
     await service.stop();
   }
@@ -89,15 +96,15 @@ async function alone(
   say(`${about.condition}: ${size.alone} requests`);
   const { served } = await askMany(service, photos, { requests: size.alone, concurrency: 1 });
   const walls = served.map(({ wallMs }) => wallMs);
+  const median = (metric: string, of: (served: Served) => number): BenchRow =>
+    percentileRow(about, metric, served.map(of), 0.5);
   return [
     percentileRow(about, 'latency_ms_p50', walls, 0.5),
     percentileRow(about, 'latency_ms_p95', walls, 0.95),
-    percentileRow(
-      about,
-      'graph_ms_p50',
-      served.map(({ graphMs }) => graphMs),
-      0.5,
-    ),
+    median('graph_ms_p50', ({ graphMs }) => graphMs),
+    median('decode_ms_p50', ({ decodeMs }) => decodeMs),
+    median('search_ms_p50', ({ searchMs }) => searchMs),
+    median('http_ms_p50', ({ wallMs, totalMs }) => wallMs - totalMs),
     measured(about, 'graph_share_of_geolocate', served, (sample) => graphShare(sample, ({ totalMs }) => totalMs)),
     measured(about, 'graph_share_of_request', served, (sample) => graphShare(sample, ({ wallMs }) => wallMs)),
   ];

@@ -65,11 +65,19 @@ export interface Served {
   readonly wallMs: number;
   /** Of the use case. */
   readonly totalMs: number;
+  /** Bytes to canvas. */
+  readonly decodeMs: number;
   /** Inside the ONNX graph. */
   readonly graphMs: number;
+  readonly searchMs: number;
+  /** The model's name. */
+  readonly model: string;
 }
 
-const AnswerSchema = z.object({ timingMs: z.object({ inference: z.number(), total: z.number() }) });
+const AnswerSchema = z.object({
+  model: z.object({ name: z.string() }),
+  timingMs: z.object({ decode: z.number(), inference: z.number(), search: z.number(), total: z.number() }),
+});
 
 /** Asks once; anything but an answer is an error. */
 export async function geolocate(service: Service, photo: Photo): Promise<Served> {
@@ -83,8 +91,9 @@ export async function geolocate(service: Service, photo: Photo): Promise<Served>
   const text = await response.text();
   const wallMs = performance.now() - startedMs;
   if (!response.ok) throw new Error(`${response.status} ${text}`);
-  const { timingMs } = AnswerSchema.parse(JSON.parse(text));
-  return { wallMs, totalMs: timingMs.total, graphMs: timingMs.inference };
+  const { model, timingMs } = AnswerSchema.parse(JSON.parse(text));
+  const { decode: decodeMs, inference: graphMs, search: searchMs, total: totalMs } = timingMs;
+  return { wallMs, totalMs, decodeMs, graphMs, searchMs, model: model.name };
 }
 
 /** Asks `requests` times, `concurrency` at once, going round the photos. */

@@ -160,6 +160,6 @@ function describe(reports: readonly ProfileReport[]): string {
     { title: 'false match %', align: 'right', cell: ({ falseMatched, outside }) => percent(falseMatched, outside) },
     { title: 'error m p50', align: 'right', cell: ({ medianErrorM }) => medianErrorM.toFixed(1) },
     { title: 'in radius %', align: 'right', cell: ({ coverage }) => (100 * coverage).toFixed(1) },
-    { title: '', cell: ({ reachesTargets }) => (reachesTargets ? '' : 'no threshold keeps the targets') },
+    { title: '', cell: ({ targets }) => (targets === undefined ? 'no threshold keeps the targets' : '') },
   ]);
 }
