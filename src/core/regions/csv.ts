@@ -1,39 +1,58 @@
 import { Geo2Error } from '../errors.ts';
 
-/** Rows of a CSV with a header line (RFC 4180: quotes, doubled quotes, CRLF), by column name. Throws SOURCE_INVALID. */
+/** A record of a CSV by column name, and the line of the file on which it starts (the header is on line 1). */
+export interface CsvRow {
+  readonly line: number;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/** Rows of a CSV with a header line (RFC 4180: quotes, doubled quotes, CRLF; empty lines are skipped). Throws SOURCE_INVALID. */
 export function parseCsv(
   text: string,
   { file, columns }: { file: string; columns: readonly string[] },
-): Record<string, string>[] {
-  const [header, ...lines] = records(text.startsWith('﻿') ? text.slice(1) : text);
-  const names = header ?? [];
+): readonly CsvRow[] {
+  const [header, ...records] = readRecords(text.startsWith('\ufeff') ? text.slice(1) : text, file);
+  const names = (header?.cells ?? []).map((name) => name.trim());
   const missing = columns.filter((column) => !names.includes(column));
   if (missing.length > 0) {
     throw invalid(file, `needs the columns ${columns.join(',')}; it lacks ${missing.join(', ')}`);
   }
-  return lines.map((cells, line) => {
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw invalid(file, `has the column ${JSON.stringify(twice)} twice`);
+  return records.map(({ line, cells }) => {
     if (cells.length !== names.length) {
-      throw invalid(file, `line ${line + 2} has ${cells.length} fields, its header has ${names.length}`);
+      throw invalid(file, `line ${line} has ${cells.length} fields, its header has ${names.length}`);
     }
-    return Object.fromEntries(names.map((name, i) => [name, cells[i] ?? '']));
+    return { line, fields: Object.fromEntries(names.map((name, i) => [name, cells[i] ?? ''])) };
   });
 }
 
-function records(text: string): string[][] {
-  const rows: string[][] = [];
-  let row: string[] = [];
-  const field = /("(?:[^"]|"")*"|[^",\r\n]*)(,|\r?\n|$)/y;
+interface Line {
+  readonly line: number;
+  readonly cells: readonly string[];
+}
+
+function readRecords(text: string, file: string): Line[] {
+  const records: Line[] = [];
+  let cells: string[] = [];
+  let line = 1;
+  let next = 1;
+  const field = /("(?:[^"]|"")*"|[^",\r\n]*)(,|\r\n|\n|\r|$)/y;
   while (field.lastIndex < text.length) {
     const found = field.exec(text);
-    if (found === null) break;
+    if (found === null)
+      throw invalid(file, `line ${next} has a quote that is not closed, or text beside a quoted field`);
     const [, value = '', end = ''] = found;
-    row.push(value.startsWith('"') ? value.slice(1, -1).replaceAll('""', '"') : value);
+    next += value.split('\n').length - 1;
+    cells.push(value.startsWith('"') ? value.slice(1, -1).replaceAll('""', '"') : value);
     if (end === ',' && field.lastIndex < text.length) continue;
-    if (end === ',') row.push('');
-    if (row.length > 1 || row[0] !== '') rows.push(row);
-    row = [];
+    if (end === ',') cells.push('');
+    else if (end !== '') next += 1;
+    if (cells.length > 1 || cells[0] !== '') records.push({ line, cells });
+    cells = [];
+    line = next;
   }
-  return rows;
+  return records;
 }
 
 function invalid(file: string, why: string): Geo2Error {

@@ -24,18 +24,24 @@ const TileRowSchema = z
     east: longitude,
     north: latitude,
   })
-  .refine((row) => row.south < row.north, 'south must be below north');
+  .refine((row) => row.south < row.north, { path: ['north'], error: 'south must be below north' })
+  .refine((row) => row.west !== row.east, { path: ['east'], error: 'west and east are the same' });
 
-const QueryRowSchema = z.object({
-  query_id: z.string().min(1),
-  image: RelativePathSchema,
-  kind: z.enum(['panorama', 'photo']),
-  lon: maybe(longitude),
-  lat: maybe(latitude),
-  heading_deg: maybe(number),
-  fov_deg: maybe(number.pipe(z.number().positive().max(360))),
-  split: z.string(),
-});
+const QueryRowSchema = z
+  .object({
+    query_id: z.string().min(1),
+    image: RelativePathSchema,
+    kind: z.enum(['panorama', 'photo']),
+    lon: maybe(longitude),
+    lat: maybe(latitude),
+    heading_deg: maybe(number),
+    fov_deg: maybe(number.pipe(z.number().positive().max(360))),
+    split: z.string(),
+  })
+  .refine(({ lon, lat }) => (lon === undefined) === (lat === undefined), {
+    path: ['lat'],
+    error: 'lon and lat must both be given, or neither',
+  });
 
 /** A georeferenced aerial image of a view set. */
 export interface ViewSetTile {
@@ -58,7 +64,7 @@ export interface ViewSetQuery {
 
 /** Reads `tiles.csv` of a view set. Throws SOURCE_INVALID, naming file, line and column. */
 export async function readViewSetTiles(dir: string): Promise<ViewSetTile[]> {
-  const rows = await readTable(dir, 'tiles.csv', TileRowSchema);
+  const rows = await readTable(dir, { file: 'tiles.csv', schema: TileRowSchema, key: 'tile_id' });
   return rows.map(({ tile_id: id, image, west, south, east, north }) => ({
     id,
     image,
@@ -68,7 +74,7 @@ export async function readViewSetTiles(dir: string): Promise<ViewSetTile[]> {
 
 /** Reads `queries.csv` of a view set. Throws SOURCE_INVALID, naming file, line and column. */
 export async function readViewSetQueries(dir: string): Promise<ViewSetQuery[]> {
-  const rows = await readTable(dir, 'queries.csv', QueryRowSchema);
+  const rows = await readTable(dir, { file: 'queries.csv', schema: QueryRowSchema, key: 'query_id' });
   return rows.map(({ query_id: id, image, kind, lon, lat, heading_deg: headingDeg, fov_deg: fovDeg, split }) => ({
     id,
     image,
@@ -80,25 +86,35 @@ export async function readViewSetQueries(dir: string): Promise<ViewSetQuery[]> {
   }));
 }
 
-async function readTable<T extends z.ZodType>(dir: string, file: string, schema: T): Promise<z.infer<T>[]> {
+/** Parses every row with the schema; no two may have the same `key`. */
+async function readTable<T extends z.ZodObject>(
+  dir: string,
+  { file, schema, key }: { file: string; schema: T; key: string },
+): Promise<z.infer<T>[]> {
   const text = await readFile(join(dir, file), 'utf8').catch((cause: unknown) => {
     throw new Geo2Error('SOURCE_INVALID', `There is no ${file} in ${dir}: a view set has tiles.csv and queries.csv.`, {
       data: { file },
       cause,
     });
   });
-  const columns = columnsOf(schema);
-  return parseCsv(text, { file, columns }).map((row, line) => {
-    const parsed = schema.safeParse(row);
-    if (parsed.success) return parsed.data;
-    const [issue] = parsed.error.issues;
-    const where = `${file}, line ${line + 2}${issue?.path.length ? `, column ${issue.path.join('.')}` : ''}`;
-    throw new Geo2Error('SOURCE_INVALID', `${where}: ${issue?.message ?? 'is not valid'}.`, {
-      data: { file, line: line + 2 },
-    });
+  const lines = new Map<string, number>();
+  return parseCsv(text, { file, columns: Object.keys(schema.shape) }).map(({ line, fields }) => {
+    const parsed = schema.safeParse(fields);
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      const column = issue?.path.join('.') ?? '';
+      const found = fields[column] === undefined ? '' : ` (found ${JSON.stringify(fields[column].slice(0, 60))})`;
+      throw invalid(file, line, column, `${issue?.message ?? 'is not valid'}${found}`);
+    }
+    const id = fields[key] ?? '';
+    const before = lines.get(id);
+    if (before !== undefined) throw invalid(file, line, key, `${id} is already on line ${before}`);
+    lines.set(id, line);
+    return parsed.data;
   });
 }
 
-function columnsOf(schema: z.ZodType): string[] {
-  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+function invalid(file: string, line: number, column: string, why: string): Geo2Error {
+  const where = column === '' ? '' : `, column ${column}`;
+  return new Geo2Error('SOURCE_INVALID', `${file}, line ${line}${where}: ${why}.`, { data: { file, line, column } });
 }
