@@ -166,6 +166,8 @@ async function chooseIndex(
   if (asked !== 'exact') {
     try {
       const { openFaissIndex } = await import('./core/retrieval/vector-index.faiss.ts');
+      const { faissVersion } = await import('#native/faiss');
+      faissVersion(); // the binding is loaded at its first use: here, while there is another way
       return { openIndex: (path) => openFaissIndex(path), index: 'faiss' };
     } catch (cause) {
       if (asked === 'faiss') {
