@@ -29,7 +29,7 @@ export function accuracyRadiusM(
   return quantileOf(within, confidence, farthestM + NORMAL_REACH * sigmaM);
 }
 
-const INTERVALS = 24;
+const INTERVALS = 32;
 
 /**
  * The share of a Gaussian in the plane, `distanceM` off, that lies within `radiusM` of the origin (a Rice distribution):
@@ -40,14 +40,16 @@ export function shareWithin(radiusM: number, distanceM: number, sigmaM: number):
   if (radiusM >= distanceM + NORMAL_REACH * sigmaM) return 1;
   const near = Math.max(-radiusM, distanceM - NORMAL_REACH * sigmaM);
   const far = Math.min(radiusM, distanceM + NORMAL_REACH * sigmaM);
-  // x = far - (far - near) v^2 takes the square root's steep end out of the sum
-  const strip = (v: number): number => {
-    const x = far - (far - near) * v * v;
+  const [middle, half] = [(near + far) / 2, (far - near) / 2];
+  // x = middle + half sin(t) takes the circle's steep ends out of the sum
+  const strip = (t: number): number => {
+    const x = middle + half * Math.sin(t);
     const halfWidth = Math.sqrt(Math.max(0, radiusM * radiusM - x * x)) / sigmaM;
     const density = Math.exp(-(((x - distanceM) / sigmaM) ** 2) / 2) / (sigmaM * Math.sqrt(2 * Math.PI));
-    return density * (2 * normalBelow(halfWidth) - 1) * 2 * (far - near) * v;
+    return density * (2 * normalBelow(halfWidth) - 1) * half * Math.cos(t);
   };
-  let sum = strip(0) + strip(1);
-  for (let i = 1; i < INTERVALS; i++) sum += strip(i / INTERVALS) * (i % 2 === 0 ? 2 : 4);
-  return Math.min(1, sum / (3 * INTERVALS));
+  const step = Math.PI / INTERVALS;
+  let sum = strip(-Math.PI / 2) + strip(Math.PI / 2);
+  for (let i = 1; i < INTERVALS; i++) sum += strip(-Math.PI / 2 + i * step) * (i % 2 === 0 ? 2 : 4);
+  return Math.min(1, (sum * step) / 3);
 }
