@@ -1,6 +1,7 @@
-import { spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
@@ -9,6 +10,9 @@ import { temporaryFolder } from '../temporary.ts';
 import { type Complaints, launchChromium, openPage } from './chromium.ts';
 import { type Demo, startDemo } from './demo-server.ts';
 import { coloursOnMap, mapAtRest, paintedLayers, pixelOf, sceneOnMap } from './map-of-page.ts';
+
+/** Not the synchronous one: the server answers from this very process. */
+const run = promisify(execFile);
 
 const Position = z.tuple([z.number(), z.number()]);
 const Point = z.object({ coordinates: Position });
@@ -80,7 +84,9 @@ async function locate(sample: Sample, options: Record<string, unknown>): Promise
   const form = new FormData();
   form.set('image', await (await fetch(`${demo.url}${sample.image}`)).blob(), 'sample');
   form.set('options', JSON.stringify(options));
-  return Answer.parse(await (await fetch(`${demo.url}/v1/geolocate`, { method: 'POST', body: form })).json());
+  const response = await fetch(`${demo.url}/v1/geolocate`, { method: 'POST', body: form });
+  if (!response.ok) throw new Error(`${sample.id}: ${response.status} ${await response.text()}`);
+  return Answer.parse(await response.json());
 }
 
 async function firstLocated(): Promise<{ sample: Sample; answer: Answer }> {
@@ -292,11 +298,12 @@ describe('the page at /', () => {
   });
 
   test('gives the command that repeats the request', async ({ skip }) => {
-    if (spawnSync('curl', ['--version']).status !== 0) skip('curl is not installed on this machine');
+    const hasCurl = await run('curl', ['--version']).then(Boolean, () => false);
+    if (!hasCurl) skip('curl is not installed on this machine');
     const page = await visit();
     await pickLocated(page);
     const ofSample = (await page.locator('.curl code').textContent()) ?? '';
-    expect(repeated(ofSample, '.')).toEqual(comparable(await shownAnswer(page)));
+    expect(await repeated(ofSample, '.')).toEqual(comparable(await shownAnswer(page)));
 
     const folder = await temporaryFolder();
     const name = 'a "photo", it\'s; mine.jpg';
@@ -305,7 +312,7 @@ describe('the page at /', () => {
     await page.locator('#file').setInputFiles({ name, mimeType: 'image/jpeg', buffer: Buffer.from(bytes) });
     await page.locator('.curl', { hasText: 'mine.jpg' }).waitFor();
     const ofFile = (await page.locator('.curl code').textContent()) ?? '';
-    expect(repeated(ofFile, folder)).toEqual(comparable(await shownAnswer(page)));
+    expect(await repeated(ofFile, folder)).toEqual(comparable(await shownAnswer(page)));
   });
 
   test('fits a phone without scrolling sideways, before and after an answer', async () => {
@@ -351,11 +358,7 @@ function comparable({ status, location, accuracy, heading, candidates }: Answer)
   return { status, location, accuracy, heading, candidates };
 }
 
-function repeated(command: string, folder: string): unknown {
-  const { stdout, stderr } = spawnSync('bash', ['-c', command], { cwd: folder, encoding: 'utf8' });
-  try {
-    return comparable(Answer.parse(JSON.parse(stdout)));
-  } catch (cause) {
-    throw new Error(`The command did not give an answer: ${command}\n${stdout}\n${stderr}`, { cause });
-  }
+async function repeated(command: string, folder: string): Promise<unknown> {
+  const { stdout } = await run('bash', ['-c', command], { cwd: folder });
+  return comparable(Answer.parse(JSON.parse(stdout)));
 }

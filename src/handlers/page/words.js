@@ -30,6 +30,8 @@ const REASONS = {
   overexposed: 'Most of the photo is overexposed.',
   narrow_fov: 'The field of view is narrower than the model was trained for.',
   sky_or_ground_only: 'The photo shows little besides sky or ground.',
+  several_places: 'Another place fits nearly as well.',
+  weak_match: 'No place stands out clearly.',
   heading_conflict: 'The heading that was given does not agree with what the photo shows.',
 };
 
