@@ -29,7 +29,7 @@ export interface SearchOptions {
   readonly rows?: Rows | undefined;
   /** Inverted files: lists to visit, up to all of them. */
   readonly nprobe?: number | undefined;
-  /** Graphs: how many rows the walk keeps in view; at least k is used. */
+  /** Graphs: how many rows the walk keeps in view, at most 4096; at least k is used. */
   readonly efSearch?: number | undefined;
 }
 

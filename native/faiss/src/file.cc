@@ -26,16 +26,38 @@ namespace {
   fail(kFileCorrupt, name, " is not a whole FAISS index: ", why, ".");
 }
 
-/// FAISS reads the length of an array and makes room for it before it reads the array, so that one flipped bit of a
-/// length takes all memory. No honest length is larger than the file. A lone label of an inverted list reads like a
-/// length and may be larger than a small file, hence the allowance.
-void check_length(const void* item, size_t item_size, size_t items, size_t whole, const std::string& name) {
-  constexpr uint64_t allowance = uint64_t{1} << 28;
-  if (item_size != sizeof(uint64_t) || items != 1) return;
-  uint64_t length = 0;
-  std::memcpy(&length, item, sizeof length);
-  if (length > whole && length > allowance) corrupt(name, "it is damaged");
-}
+/// Watches what FAISS reads. FAISS reads the length of an array and makes room for it before it reads the array, so that one
+/// flipped bit of a length takes all memory; no honest length is larger than the file.
+class Lengths {
+ public:
+  Lengths(size_t whole, const std::string& name) : whole_(whole), name_(name) {}
+
+  void look(const void* items, size_t size, size_t count) {
+    if (size == sizeof(uint32_t) && count == 1) {
+      // Behind these words stand the number of inverted lists and then the length of each.
+      uint32_t word = 0;
+      std::memcpy(&word, items, sizeof word);
+      until_lengths_ = word == faiss::fourcc("full") || word == faiss::fourcc("sprs") ? 2 : 0;
+      return;
+    }
+    if (size != sizeof(uint64_t)) return;
+    const bool lengths = until_lengths_ == 1;
+    if (until_lengths_ > 0) until_lengths_ -= 1;
+    if (!lengths && count != 1) return;
+    for (size_t i = 0; i < count; ++i) {
+      uint64_t length = 0;
+      std::memcpy(&length, static_cast<const uint8_t*>(items) + i * size, sizeof length);
+      // A lone label of an inverted list reads like a length, and may be larger than a small file.
+      if (length > whole_ && (lengths || length > kGreatestLabel)) corrupt(name_, "it is damaged");
+    }
+  }
+
+ private:
+  static constexpr uint64_t kGreatestLabel = uint64_t{1} << 28;
+  size_t whole_;
+  const std::string& name_;
+  int until_lengths_ = 0;
+};
 
 // fourcc, d:i32, ntotal:i64, filler:i64 x 2, is_trained:u8, metric:i32, length in floats:u64
 constexpr size_t kFlatHeaderBytes = 4 + 4 + 8 + 8 + 8 + 1 + 4 + 8;
@@ -65,27 +87,33 @@ bool parse_flat_header(const uint8_t* start, size_t got, size_t whole, const std
 
 class FileReader final : public faiss::FileIOReader {  // FAISS maps inverted lists of this class only
  public:
-  explicit FileReader(const OpenFile& file) : faiss::FileIOReader(file.stream()), file_(file) { name = file.path(); }
+  explicit FileReader(const OpenFile& file)
+      : faiss::FileIOReader(file.stream()), file_(file), lengths_(file.size(), file.path()) {
+    name = file.path();
+  }
   size_t operator()(void* items, size_t size, size_t count) override {
     const size_t got = faiss::FileIOReader::operator()(items, size, count);
-    if (got == count) check_length(items, size, count, file_.size(), name);
+    if (got == count) lengths_.look(items, size, count);
     return got;
   }
   bool at_end() const { return std::ftell(f) == static_cast<long>(file_.size()); }
 
  private:
   const OpenFile& file_;
+  Lengths lengths_;
 };
 
 class BytesReader final : public faiss::IOReader {
  public:
-  explicit BytesReader(const std::vector<uint8_t>& bytes) : bytes_(bytes) { name = "The buffer"; }
+  explicit BytesReader(const std::vector<uint8_t>& bytes) : bytes_(bytes), lengths_(bytes.size(), name) {
+    name = "The buffer";
+  }
   size_t operator()(void* items, size_t size, size_t count) override {
     if (size == 0 || count == 0) return count;
     const size_t got = std::min(count, left() / size);
     if (got > 0) std::memcpy(items, bytes_.data() + at_, got * size);
     at_ += got * size;
-    if (got == count) check_length(items, size, count, bytes_.size(), name);
+    if (got == count) lengths_.look(items, size, count);
     return got;
   }
   size_t left() const { return bytes_.size() - at_; }
@@ -93,6 +121,7 @@ class BytesReader final : public faiss::IOReader {
 
  private:
   const std::vector<uint8_t>& bytes_;
+  Lengths lengths_;
   size_t at_ = 0;
 };
 

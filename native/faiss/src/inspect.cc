@@ -27,6 +27,10 @@ std::string fault_of_graph(const faiss::IndexHNSW& index) {
       graph.offsets[0] != 0 || graph.offsets[total] != graph.neighbors.size()) {
     return "its graph has the wrong size";
   }
+  if (graph.efConstruction < 1 || graph.upper_beam < 1 || graph.upper_beam > 4096 ||
+      graph.assign_probas.size() + 1 != width.size()) {
+    return "its graph has damaged parameters";
+  }
   if (total == 0) return "";
   if (width.empty() || width[0] != 0 || !std::is_sorted(width.begin(), width.end())) return "its graph has no levels";
   if (graph.entry_point < 0 || graph.entry_point >= total || graph.max_level < 0 ||
@@ -107,6 +111,29 @@ bool codes_fit(const faiss::Index& index) {
   return true;
 }
 
+/// Whether an entry of a direct map, list number and place in the list, is in the lists; -1 is a row that was removed.
+bool leads_to_row(const faiss::IndexIVF& index, int64_t entry) {
+  if (entry == -1) return true;
+  const size_t list = faiss::lo_listno(entry);
+  return list < index.nlist && faiss::lo_offset(entry) < index.invlists->list_size(list);
+}
+
+bool map_fits(const faiss::IndexIVF& index) {
+  const faiss::DirectMap& map = index.direct_map;
+  switch (number_of(map.type)) {
+    case faiss::DirectMap::NoMap:
+      return true;
+    case faiss::DirectMap::Array:
+      return static_cast<Row>(map.array.size()) == index.ntotal &&
+             std::all_of(map.array.begin(), map.array.end(), [&](int64_t entry) { return leads_to_row(index, entry); });
+    case faiss::DirectMap::Hashtable:
+      return std::all_of(map.hashtable.begin(), map.hashtable.end(),
+                         [&](const auto& pair) { return leads_to_row(index, pair.second); });
+    default:
+      return false;
+  }
+}
+
 std::string fault_of_lists(const faiss::IndexIVF& index) {
   if (index.quantizer == nullptr || index.invlists == nullptr) return "it has no inverted lists";
   if (index.nlist < 1 || index.invlists->nlist != index.nlist || index.invlists->code_size != index.code_size ||
@@ -117,6 +144,7 @@ std::string fault_of_lists(const faiss::IndexIVF& index) {
   Row total = 0;
   for (size_t list = 0; list < index.nlist; ++list) total += static_cast<Row>(index.invlists->list_size(list));
   if (total != index.ntotal) return "its inverted lists do not hold as many vectors as it says";
+  if (!map_fits(index)) return "its map of rows does not fit its inverted lists";
   return fault_of(*index.quantizer);
 }
 

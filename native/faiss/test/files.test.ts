@@ -174,6 +174,10 @@ describe('a flat file', () => {
     bytes.writeBigUInt64LE(1n << 38n, 37);
     bytes.writeBigInt64LE(1n << 34n, 8);
     await expect(Index.fromBuffer(bytes)).rejects.toMatchObject({ code: 'ERR_FAISS_FILE_CORRUPT' });
+    const lists = await (await filled('IVF8,Flat')).toBuffer();
+    const sizes = lists.indexOf('full') + 4 + 8; // behind the word and their number: how long each list is
+    lists.writeBigUInt64LE(1n << 34n, sizes);
+    await expect(Index.fromBuffer(lists)).rejects.toMatchObject({ code: 'ERR_FAISS_FILE_CORRUPT' });
     const graph = await (await filled('HNSW8')).toBuffer();
     graph.writeBigUInt64LE(1n << 39n, 37); // the length of the graph's first table
     await expect(Index.fromBuffer(graph)).rejects.toMatchObject({ code: 'ERR_FAISS_FILE_CORRUPT' });

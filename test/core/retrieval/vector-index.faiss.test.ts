@@ -4,6 +4,7 @@ import { openExactIndex } from '#core/retrieval/vector-index.exact.ts';
 import { openFaissIndex, writeFaissIndex } from '#core/retrieval/vector-index.faiss.ts';
 import { Index, MetricType } from '#native/faiss';
 import { build } from '../../../native/faiss/test/built.ts';
+import { randomVectors } from '../../../native/faiss/test/oracle.ts';
 import { vectorIndexContract } from '../../contract/vector-index.ts';
 import { temporaryFolder } from '../../temporary.ts';
 
@@ -22,13 +23,13 @@ describe('mapped', () => {
 describe('beside the exact index', () => {
   test('finds the same rows with the same similarities among random unit vectors', async () => {
     const width = 96;
-    const vectors = unitVectors(2_000, width);
+    const vectors = unitVectors(2_000, width, 1);
     const path = join(await temporaryFolder(), 'index.faiss');
     await writeFaissIndex(path, { width, vectors });
     const [faiss, exact] = await Promise.all([openFaissIndex(path), openExactIndex(path)]);
     const tiles = Int32Array.from({ length: 60 }, (_, i) => (i * 37) % 250);
     for (const rows of [undefined, { rowsPerTile: 8, tiles }, { rowsPerTile: 8, orientation: 3 }]) {
-      const query = unitVectors(1, width);
+      const query = unitVectors(1, width, 2);
       const [got, expected] = await Promise.all([faiss, exact].map((index) => index.search(query, { k: 25, rows })));
       expect(got?.map(({ row }) => row)).toEqual(expected?.map(({ row }) => row));
       got?.forEach(({ similarity }, i) => {
@@ -40,7 +41,7 @@ describe('beside the exact index', () => {
 
   test('searches an approximate index of the same port', async () => {
     const width = 16;
-    const vectors = unitVectors(600, width);
+    const vectors = unitVectors(600, width, 3);
     const built = Index.fromFactory(width, 'HNSW16', MetricType.METRIC_INNER_PRODUCT);
     await built.add(vectors);
     const path = join(await temporaryFolder(), 'index.faiss');
@@ -53,8 +54,8 @@ describe('beside the exact index', () => {
   });
 });
 
-function unitVectors(rows: number, width: number): Float32Array {
-  const vectors = Float32Array.from({ length: rows * width }, () => Math.random() - 0.5);
+function unitVectors(rows: number, width: number, seed: number): Float32Array {
+  const vectors = randomVectors(rows, width, seed);
   for (let row = 0; row < rows; row++) {
     const vector = vectors.subarray(row * width, (row + 1) * width);
     const length = Math.hypot(...vector);
