@@ -29,7 +29,9 @@ export function accuracyRadiusM(
   return quantileOf(within, confidence, farthestM + NORMAL_REACH * sigmaM);
 }
 
-const INTERVALS = 32;
+const INTERVALS = 24;
+/** In standard deviations. */
+const FAR = 10;
 
 /**
  * The share of a Gaussian in the plane, `distanceM` off, that lies within `radiusM` of the origin (a Rice distribution):
@@ -38,6 +40,8 @@ const INTERVALS = 32;
 export function shareWithin(radiusM: number, distanceM: number, sigmaM: number): number {
   if (radiusM <= distanceM - NORMAL_REACH * sigmaM) return 0;
   if (radiusM >= distanceM + NORMAL_REACH * sigmaM) return 1;
+  // seen from afar the circle's edge is straight; half of sigma^2 / distance is what it bends on average
+  if (distanceM > FAR * sigmaM) return normalBelow((radiusM - distanceM - sigmaM ** 2 / (2 * distanceM)) / sigmaM);
   const near = Math.max(-radiusM, distanceM - NORMAL_REACH * sigmaM);
   const far = Math.min(radiusM, distanceM + NORMAL_REACH * sigmaM);
   const [middle, half] = [(near + far) / 2, (far - near) / 2];

@@ -27,4 +27,5 @@ export function quantileOf(shareBelow: (value: number) => number, share: number,
   return top;
 }
 
-const HALVINGS = 32;
+/** A city to a centimetre, the world to ten metres. */
+const HALVINGS = 22;

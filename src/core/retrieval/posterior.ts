@@ -1,4 +1,3 @@
-import { distanceM } from '../geo/great-circle.ts';
 import { createLocalFrame } from '../geo/local-frame.ts';
 import type { LonLat } from '../geo/units.ts';
 import type { PosteriorCalibration } from '../inference/manifest.ts';
@@ -45,7 +44,7 @@ const MIN_RIVALS = 32;
 const PLACE_REACH = 0.75;
 /** With less of the mass a tile makes no place of its own. */
 const NEGLIGIBLE = 1e-4;
-const MAX_PLACES = 64;
+const MAX_PLACES = 50;
 
 /**
  * From similarities to probabilities. The hypotheses are: the view belongs to tile i, of weight exp(s_i / T), or to none of
@@ -89,8 +88,15 @@ function placesOf(tiles: readonly ScoredTile[], probabilities: readonly number[]
   for (let seed = left[0]; seed !== undefined; seed = left[0]) {
     if (places.length > 0 && (seed.probability < NEGLIGIBLE || places.length === MAX_PLACES)) break;
     const { centre } = seed;
-    const members = left.filter((tile) => distanceM(centre, tile.centre) <= reachM);
-    left = left.filter((tile) => !members.includes(tile));
+    const frame = createLocalFrame(centre);
+    const members: Member[] = [];
+    const others: Member[] = [];
+    for (const tile of left) {
+      const { eastM, northM } = frame.toLocal(tile.centre);
+      const isNear = eastM * eastM + northM * northM <= reachM * reachM;
+      (isNear ? members : others).push(tile);
+    }
+    left = others;
     places.push({
       members: members.map(({ index }) => index),
       probability: members.reduce((sum, { probability }) => sum + probability, 0),

@@ -55,17 +55,18 @@ export function rectangleAround(prior: Prior): Bounds {
   }
 }
 
-/** A little more than the radius, for what rounding may take away. */
+/** What rounding may take away: a tenth of a millimetre. */
+const SLACK_DEG = 1e-9;
 const MARGIN = 1 + 1e-6;
 
 function aroundCircle({ center: [lon, lat], radiusM }: Extract<Prior, { type: 'circle' }>): Bounds {
-  const angleDeg = (radiusM * MARGIN) / METRES_PER_DEGREE + 1e-9;
+  const angleDeg = (radiusM * MARGIN) / METRES_PER_DEGREE + SLACK_DEG;
   const south = Math.max(-90, lat - angleDeg);
   const north = Math.min(90, lat + angleDeg);
   // the meridian that touches the circle: sin(half width) = sin(angle) / cos(latitude); none where it holds a pole
   const sine = Math.sin(toRad(angleDeg)) / Math.cos(toRad(lat));
   if (south === -90 || north === 90 || sine >= 1) return { west: -180, south, east: 180, north };
-  const halfWidthDeg = toDeg(Math.asin(sine)) + 1e-9;
+  const halfWidthDeg = toDeg(Math.asin(sine)) + SLACK_DEG;
   return { west: wrap180(lon - halfWidthDeg), south, east: wrap180(lon + halfWidthDeg), north };
 }
 
@@ -84,7 +85,8 @@ function aroundRings(rings: Extract<Prior, { type: 'Polygon' }>['coordinates']):
       north = Math.max(north, lat);
     }
   }
-  return isPlain ? { west, south, east, north } : { west: -180, south, east: 180, north };
+  const lats = { south: south - SLACK_DEG, north: north + SLACK_DEG };
+  return isPlain ? { ...lats, west: west - SLACK_DEG, east: east + SLACK_DEG } : { ...lats, west: -180, east: 180 };
 }
 
 /** The part of a rectangle that another one leaves; the rectangle itself where they meet in two parts or not at all. */

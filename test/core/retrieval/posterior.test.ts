@@ -67,7 +67,7 @@ describe('the posterior', () => {
         const { probabilities, places } = posteriorOf(tiles, options);
         const members = places.flatMap((place) => place.members);
         expect(new Set(members).size).toBe(members.length);
-        if (places.length < 64) {
+        if (places.length < 50) {
           const left = probabilities.filter((_, tile) => !members.includes(tile));
           for (const probability of left) expect(probability).toBeLessThan(1e-4);
         }
