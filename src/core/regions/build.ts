@@ -2,20 +2,20 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
-import { Geo2Error, throwIfCanceled } from '../errors.ts';
+import { canceled, Geo2Error } from '../errors.ts';
 import { type Bounds, centreOf, toBbox, unionOf } from '../geo/bounds.ts';
-import { type SatelliteTile, satelliteTile } from '../image/tile.ts';
+import { metresPerPixel } from '../geo/web-mercator.ts';
 import type { Model } from '../inference/model.ts';
 import { RegionIdSchema, type RegionManifest } from '../retrieval/region-manifest.ts';
 import type { StacCollection } from '../retrieval/stac.ts';
 import type { IndexContent } from '../retrieval/vector-index.ts';
 import { measureFile } from '../storage/checksums.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { embedTiles } from './embed-tiles.ts';
 import type { ImagerySource } from './imagery-source.ts';
-import { pmtilesArchive } from './pmtiles-archive.ts';
+import { openPmtilesWriter } from './pmtiles-writer.ts';
 import { renderPyramid, type ZoomRange, zoomRangeOf } from './pyramid.ts';
-import { type Area, type PlannedTile, planTiles } from './tile-grid.ts';
+import { type Area, MAX_OVERLAP, type PlannedTile, planTiles } from './tile-grid.ts';
 import { tilesParquet } from './tiles-file.ts';
 
 export interface BuildRegionOptions {
@@ -42,7 +42,11 @@ export interface BuildProgress {
   readonly stage: 'embedding' | 'imagery' | 'writing';
   readonly done: number;
   readonly total: number;
+  /** Of this stage so far. */
+  readonly ratePerS: number;
 }
+
+type Report = (stage: BuildProgress['stage'], done: number, total: number) => void;
 
 export interface BuildRegionDeps {
   readonly model: Model;
@@ -59,7 +63,6 @@ const FILES = {
   collection: 'collection.json',
   calibration: 'calibration.json',
 } as const;
-const BATCH = 16;
 const DEFAULT_OVERLAP = 0.5;
 const MAX_HEADINGS = 64;
 
@@ -69,35 +72,31 @@ const MAX_HEADINGS = 64;
  */
 export async function buildRegion(options: BuildRegionOptions, deps: BuildRegionDeps): Promise<RegionManifest> {
   const { model, store, now } = deps;
-  const { source, signal, onProgress = () => {} } = options;
-  const plan = planOf(options, model);
+  const { source, signal } = options;
+  const asked = planOf(options, model);
   const prefix = `regions/${options.id}/${options.version}`;
   await refuseExisting(store, prefix);
-  const tiles = planTiles(source.images, { ...plan, area: options.area, recut: isRecut(options) });
+  const { tiles, overlap } = planTiles(source.images, { ...asked, area: options.area, recut: isRecut(options) });
+  const plan = { ...asked, overlap };
   const bounds = boundsOf(tiles);
+  const report = reporter(options.onProgress, now);
 
   const staging = await mkdtemp(join(tmpdir(), 'geo2-region-'));
   try {
-    const vectors = await embedTiles({ ...options, ...plan, tiles, onProgress }, model);
-    await deps.writeIndex(join(staging, FILES.index), { width: model.manifest.embedding.width, vectors });
+    const { calibration, name, version, embedding } = model.manifest;
+    const onTile = (done: number): void => report('embedding', done, tiles.length);
+    const vectors = await embedTiles({ ...plan, source, tiles, onTile, signal }, model);
+    await deps.writeIndex(join(staging, FILES.index), { width: embedding.width, vectors });
     await writeFile(join(staging, FILES.tiles), tilesParquet(tiles, plan.headings));
 
-    const zooms = await zoomRangeOf(source, bounds, signal);
-    const archive = await imageryArchive(options, { bounds, zooms, onProgress });
-    await writeFile(join(staging, FILES.imagery), archive);
+    const zooms = await zoomRangeOf(source, bounds);
+    await writeImagery(join(staging, FILES.imagery), options, { bounds, zooms, report });
 
     const createdAt = now().toISOString();
-    const collection = collectionOf(options, {
-      bounds,
-      createdAt,
-      metresPerPx: plan.tileM / model.manifest.geometry.satellite.widthPx,
-    });
+    const collection = collectionOf(options, { bounds, createdAt, zooms });
     await writeJson(join(staging, FILES.collection), collection);
-    const { calibration, name, version } = model.manifest;
-    await writeJson(join(staging, FILES.calibration), {
-      ...calibration,
-      source: `${name} ${version}: ${calibration.source}`,
-    });
+    const calibrated = `${name} ${version}: ${calibration.source}`;
+    await writeJson(join(staging, FILES.calibration), { ...calibration, source: calibrated });
 
     const paths = Object.values(FILES);
     const manifest: RegionManifest = {
@@ -109,7 +108,7 @@ export async function buildRegion(options: BuildRegionOptions, deps: BuildRegion
       attribution: options.attribution,
       capturedAt: options.capturedAt === undefined ? null : { ...options.capturedAt },
       model: { name, version },
-      embeddingWidth: model.manifest.embedding.width,
+      embeddingWidth: embedding.width,
       metresPerTile: plan.tileM,
       overlap: plan.overlap,
       headings: plan.headings,
@@ -121,8 +120,11 @@ export async function buildRegion(options: BuildRegionOptions, deps: BuildRegion
       calibration: { file: FILES.calibration },
       files: await Promise.all(paths.map((path) => measureFile(staging, path, { signal }))),
     };
-    await upload(store, prefix, { staging, paths, manifest, signal, onProgress });
+    await upload(store, prefix, { staging, paths, manifest, signal, report });
     return manifest;
+  } catch (error) {
+    // libraries say AbortError
+    throw signal?.aborted === true ? canceled(signal) : error;
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
@@ -143,8 +145,9 @@ function planOf({ id, tileM, overlap, headings }: BuildRegionOptions, { manifest
     headings: headings ?? manifest.orientationBank.recommended,
   };
   if (!(plan.tileM > 0)) throw refuse(`a tile of ${plan.tileM} m cannot be cut`);
-  if (!(plan.overlap >= 0 && plan.overlap <= 0.95))
-    throw refuse(`the overlap is ${plan.overlap}; it goes from 0 to 0.95`);
+  if (!(plan.overlap >= 0 && plan.overlap <= MAX_OVERLAP)) {
+    throw refuse(`the overlap is ${plan.overlap}; it goes from 0 to ${MAX_OVERLAP}`);
+  }
   if (!Number.isInteger(plan.headings) || plan.headings < 1 || plan.headings > MAX_HEADINGS) {
     throw refuse(`a tile cannot have ${plan.headings} headings; 1 to ${MAX_HEADINGS} are possible`);
   }
@@ -178,92 +181,38 @@ function boundsOf(tiles: readonly PlannedTile[]): Bounds {
   return bounds;
 }
 
-/** Every tile at every orientation, tile by tile; the next batch is cut while one is embedded. */
-async function embedTiles(
-  options: Plan & {
-    readonly source: ImagerySource;
-    readonly tiles: readonly PlannedTile[];
-    readonly signal?: AbortSignal | undefined;
-    readonly onProgress: (progress: BuildProgress) => void;
-  },
-  model: Model,
-): Promise<Float32Array> {
-  const { tiles, headings, signal, onProgress } = options;
-  const width = model.manifest.embedding.width;
-  const rows = tiles.length * headings;
-  const vectors = new Float32Array(rows * width);
-  const crops = (start: number) =>
-    Promise.all(Array.from({ length: Math.min(BATCH, rows - start) }, (_, i) => cropOf(options, model, start + i)));
-  let next = crops(0);
-  for (let start = 0; start < rows; start += BATCH) {
-    throwIfCanceled(signal);
-    const batch = await next;
-    const embedding = embedPatiently(model, batch, signal);
-    next = start + BATCH < rows ? crops(start + BATCH) : Promise.resolve([]);
-    next.catch(() => {}); // told when it is awaited
-    for (const [i, vector] of (await embedding).entries()) vectors.set(vector, (start + i) * width);
-    onProgress({ stage: 'embedding', done: Math.floor((start + batch.length) / headings), total: tiles.length });
-  }
-  return vectors;
+/** Counts each stage's rate from its first report. */
+function reporter(onProgress: BuildRegionOptions['onProgress'], now: () => Date): Report {
+  let current: { stage: BuildProgress['stage']; startedMs: number } | undefined;
+  let lastMs = now().getTime();
+  return (stage, done, total) => {
+    if (current?.stage !== stage) current = { stage, startedMs: lastMs };
+    lastMs = now().getTime();
+    const elapsedS = (lastMs - current.startedMs) / 1000;
+    onProgress?.({ stage, done, total, ratePerS: elapsedS > 0 ? done / elapsedS : 0 });
+  };
 }
 
-async function cropOf(
-  {
-    source,
-    tiles,
-    tileM,
-    headings,
-    signal,
-  }: Plan & {
-    readonly source: ImagerySource;
-    readonly tiles: readonly PlannedTile[];
-    readonly signal?: AbortSignal | undefined;
-  },
-  model: Model,
-  row: number,
-): Promise<SatelliteTile> {
-  const tile = tiles[Math.floor(row / headings)];
-  if (tile === undefined) throw new RangeError(`there is no row ${row}`);
-  const orientation = row % headings;
-  if (orientation === 0 && tile.image !== undefined) return satelliteTile(await tile.image.read(signal));
-  const sizePx = model.manifest.geometry.satellite.widthPx;
-  const upDeg = (orientation * 360) / headings;
-  return source.crop({ centre: centreOf(tile.bounds), sizeM: tileM, sizePx, upDeg, signal });
-}
-
-/** Waits for its turn where a serving process would answer 503. */
-async function embedPatiently(
-  model: Model,
-  batch: readonly SatelliteTile[],
-  signal: AbortSignal | undefined,
-): Promise<Float32Array[]> {
-  for (;;) {
-    try {
-      return await model.embedSatellite(batch, { signal });
-    } catch (error) {
-      if (!(error instanceof Geo2Error) || error.code !== 'OVERLOADED') throw error;
-      await wait(200, undefined, signal === undefined ? {} : { signal });
-    }
-  }
-}
-
-async function imageryArchive(
+async function writeImagery(
+  path: string,
   { source, id, attribution, signal }: BuildRegionOptions,
-  { bounds, zooms, onProgress }: { bounds: Bounds; zooms: ZoomRange; onProgress: (progress: BuildProgress) => void },
-): Promise<Uint8Array> {
-  const tiles = await renderPyramid({
-    source,
-    bounds,
-    ...zooms,
-    signal,
-    onTile: (done, total) => onProgress({ stage: 'imagery', done, total }),
-  });
-  return pmtilesArchive(tiles, { bounds, tileType: 'webp', metadata: { name: id, attribution, type: 'baselayer' } });
+  { bounds, zooms, report }: { bounds: Bounds; zooms: ZoomRange; report: Report },
+): Promise<void> {
+  const onTile = (done: number, total: number): void => report('imagery', done, total);
+  const writer = await openPmtilesWriter(path);
+  try {
+    for await (const { tile, bytes } of renderPyramid({ source, bounds, ...zooms, signal, onTile })) {
+      await writer.add(tile, bytes);
+    }
+    await writer.finish({ bounds, tileType: 'webp', metadata: { name: id, attribution, type: 'baselayer' } });
+  } finally {
+    await writer.close();
+  }
 }
 
 function collectionOf(
   { id, description, licence, attribution, capturedAt }: BuildRegionOptions,
-  { bounds, createdAt, metresPerPx }: { bounds: Bounds; createdAt: string; metresPerPx: number },
+  { bounds, createdAt, zooms }: { bounds: Bounds; createdAt: string; zooms: ZoomRange },
 ): StacCollection {
   return {
     type: 'Collection',
@@ -273,13 +222,13 @@ function collectionOf(
     title: id,
     description: description ?? `Reference imagery of ${id}, embedded for geolocation.`,
     license: licence,
-    providers: [{ name: attribution, roles: ['producer', 'licensor'] }],
+    ...(attribution === '' ? {} : { providers: [{ name: attribution, roles: ['producer', 'licensor'] }] }),
     extent: {
       spatial: { bbox: [toBbox(bounds)] },
       // without a capture date all that is known is that it is not of the future
       temporal: { interval: [[capturedAt?.start ?? null, capturedAt?.end ?? createdAt]] },
     },
-    summaries: { gsd: [metresPerPx] },
+    summaries: { gsd: [round(metresPerPixel(centreOf(bounds)[1], zooms.maxZoom), 3)] },
     links: [],
     assets: {
       imagery: { href: `./${FILES.imagery}`, type: 'application/vnd.pmtiles', roles: ['data'] },
@@ -289,6 +238,7 @@ function collectionOf(
   };
 }
 
+/** The manifest goes last: without it there is no version. What was written before a failure is removed. */
 async function upload(
   store: ObjectStore,
   prefix: string,
@@ -297,19 +247,31 @@ async function upload(
     readonly paths: readonly string[];
     readonly manifest: RegionManifest;
     readonly signal?: AbortSignal | undefined;
-    readonly onProgress: (progress: BuildProgress) => void;
+    readonly report: Report;
   },
 ): Promise<void> {
-  const { staging, paths, manifest, signal, onProgress } = options;
-  for (const [done, path] of paths.entries()) {
-    await store.put(`${prefix}/${path}`, createReadStream(join(staging, path)), { ifNoneMatch: '*', signal });
-    onProgress({ stage: 'writing', done: done + 1, total: paths.length + 1 });
+  const { staging, paths, manifest, signal, report } = options;
+  const written: string[] = [];
+  try {
+    for (const path of paths) {
+      const key = `${prefix}/${path}`;
+      await store.put(key, createReadStream(join(staging, path)), { ifNoneMatch: '*', signal });
+      written.push(key);
+      report('writing', written.length, paths.length + 1);
+    }
+    const text = new TextEncoder().encode(`${JSON.stringify(manifest, undefined, 2)}\n`);
+    await store.put(`${prefix}/manifest.json`, text, { contentType: 'application/json', ifNoneMatch: '*', signal });
+    report('writing', paths.length + 1, paths.length + 1);
+  } catch (error) {
+    for (const key of written) await store.delete(key).catch(() => {}); // the first error is the one to tell
+    throw error;
   }
-  const text = new TextEncoder().encode(`${JSON.stringify(manifest, undefined, 2)}\n`);
-  await store.put(`${prefix}/manifest.json`, text, { contentType: 'application/json', ifNoneMatch: '*', signal });
-  onProgress({ stage: 'writing', done: paths.length + 1, total: paths.length + 1 });
 }
 
 async function writeJson(path: string, value: unknown): Promise<void> {
   await writeFile(path, `${JSON.stringify(value, undefined, 2)}\n`);
+}
+
+function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
 }

@@ -1,6 +1,6 @@
-import sharp, { type OverlayOptions } from 'sharp';
+import sharp from 'sharp';
 import { throwIfCanceled } from '../errors.ts';
-import { type Bounds, centreOf, unionOf } from '../geo/bounds.ts';
+import { type Bounds, centreOf, intersects, widthDeg } from '../geo/bounds.ts';
 import {
   fromWorld,
   MAP_TILE_PX,
@@ -8,9 +8,10 @@ import {
   mapTileBounds,
   mapTilesIn,
   metresPerPixel,
+  toWorld,
 } from '../geo/web-mercator.ts';
-import { heightM, type ImagerySource } from './imagery-source.ts';
-import type { ArchivedTile } from './pmtiles-archive.ts';
+import type { ImagerySource } from './imagery-source.ts';
+import { heightM } from './raster.ts';
 
 /** Map zooms of a region's imagery. */
 export interface ZoomRange {
@@ -20,101 +21,115 @@ export interface ZoomRange {
 
 export interface PyramidOptions extends ZoomRange {
   readonly source: ImagerySource;
+  /** Tiles that do not touch it are left out. */
   readonly bounds: Bounds;
+  /** Told after every tile of the deepest zoom. */
   readonly onTile: (done: number, total: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** A map pixel may be this much coarser than the imagery. */
 const COARSER = 1.15;
-const QUALITY = 60;
+const QUALITY = 75;
 const DEEPEST = 22;
 
-/** From the zoom that shows the imagery's own resolution up to the one where the region is about a tile. */
-export async function zoomRangeOf(source: ImagerySource, bounds: Bounds, signal?: AbortSignal): Promise<ZoomRange> {
+/** From the zoom where the region is no larger than a tile down to the one that shows the imagery's own resolution. */
+export async function zoomRangeOf(source: ImagerySource, bounds: Bounds): Promise<ZoomRange> {
   const [image] = source.images;
   if (image === undefined) return { minZoom: 0, maxZoom: 0 };
-  const { heightPx } = await image.read(signal);
+  const { heightPx } = await image.read();
   const nativeM = heightM(image.bounds) / heightPx;
   const lat = centreOf(bounds)[1];
   let maxZoom = 0;
   while (maxZoom < DEEPEST && metresPerPixel(lat, maxZoom) > nativeM * COARSER) maxZoom++;
-  let minZoom = maxZoom;
-  while (minZoom > 0 && [...mapTilesIn(bounds, minZoom)].length > 1 && maxZoom - minZoom < 8) minZoom--;
+  const top = toWorld([bounds.west, bounds.north]).y;
+  const bottom = toWorld([bounds.west, bounds.south]).y;
+  const extent = Math.max(widthDeg(bounds) / 360, bottom - top); // of the world square's side
+  const minZoom = Math.min(maxZoom, Math.max(0, Math.floor(-Math.log2(extent))));
   return { minZoom, maxZoom };
 }
 
-/** Web Mercator tiles of the imagery as WebP, transparent where there is none; empty tiles are left out. */
-export async function renderPyramid(options: PyramidOptions): Promise<ArchivedTile[]> {
-  const { source, minZoom, maxZoom, signal, onTile } = options;
-  const bounds = unionOf(source.images.map((image) => image.bounds)) ?? options.bounds;
-  const wanted = [...mapTilesIn(bounds, maxZoom)];
-  const tiles: ArchivedTile[] = [];
-  let level = new Map<string, { tile: MapTile; rgba: Uint8Array }>();
-  for (const [done, tile] of wanted.entries()) {
+/**
+ * Web Mercator tiles of the imagery as WebP, transparent where there is none; empty tiles are left out. They come in no
+ * particular order, each before the one above it; only one path of the pyramid is in memory at a time.
+ */
+export async function* renderPyramid(options: PyramidOptions): AsyncGenerator<{ tile: MapTile; bytes: Uint8Array }> {
+  const { source, bounds, minZoom, maxZoom, signal, onTile } = options;
+  const isWanted = (tile: MapTile): boolean => {
+    const area = mapTileBounds(tile);
+    return intersects(area, bounds) && source.touches(area);
+  };
+  const roots = [...mapTilesIn(bounds, minZoom)].filter(isWanted);
+  let total = 0;
+  for (const root of roots) for (const _ of deepest(root)) total++;
+  let done = 0;
+
+  function* deepest(tile: MapTile): Generator<MapTile> {
+    if (tile.z === maxZoom) yield tile;
+    else for (const child of childrenOf(tile)) if (isWanted(child)) yield* deepest(child);
+  }
+
+  /** Yields a tile and all below it; returns its pixels, undefined when they are empty. */
+  async function* draw(tile: MapTile): AsyncGenerator<{ tile: MapTile; bytes: Uint8Array }, Uint8Array | undefined> {
     throwIfCanceled(signal);
-    const rgba = await renderTile(source, tile, signal);
-    if (hasAny(rgba)) {
-      level.set(keyOf(tile), { tile, rgba });
-      tiles.push({ ...tile, bytes: await encode(rgba) });
+    let rgba: Uint8Array | undefined;
+    if (tile.z === maxZoom) {
+      rgba = await renderTile(source, tile, signal);
+      done++;
+      onTile(done, total);
+    } else {
+      rgba = new Uint8Array(MAP_TILE_PX * MAP_TILE_PX * 4);
+      for (const child of childrenOf(tile)) {
+        const part = isWanted(child) ? yield* draw(child) : undefined;
+        if (part !== undefined) putQuarter(part, rgba, child);
+      }
     }
-    onTile(done + 1, wanted.length);
+    if (isEmpty(rgba)) return undefined;
+    yield { tile, bytes: await encode(rgba) };
+    return rgba;
   }
-  for (let z = maxZoom - 1; z >= minZoom; z--) {
-    throwIfCanceled(signal);
-    level = await halved(level);
-    for (const { tile, rgba } of level.values()) tiles.push({ ...tile, bytes: await encode(rgba) });
-  }
-  return tiles;
+
+  for (const root of roots) yield* draw(root);
 }
 
-async function renderTile(source: ImagerySource, tile: MapTile, signal: AbortSignal | undefined): Promise<Uint8Array> {
+function childrenOf({ z, x, y }: MapTile): MapTile[] {
+  return [0, 1].flatMap((south) => [0, 1].map((east) => ({ z: z + 1, x: 2 * x + east, y: 2 * y + south })));
+}
+
+function renderTile(source: ImagerySource, tile: MapTile, signal: AbortSignal | undefined): Promise<Uint8Array> {
   const count = 2 ** tile.z;
-  const lons = new Float64Array(MAP_TILE_PX * MAP_TILE_PX);
-  const lats = new Float64Array(MAP_TILE_PX * MAP_TILE_PX);
-  for (let row = 0; row < MAP_TILE_PX; row++) {
-    const [, lat] = fromWorld({ x: 0, y: (tile.y + (row + 0.5) / MAP_TILE_PX) / count });
-    for (let column = 0; column < MAP_TILE_PX; column++) {
-      const i = row * MAP_TILE_PX + column;
-      lons[i] = ((tile.x + (column + 0.5) / MAP_TILE_PX) / count) * 360 - 180;
-      lats[i] = lat;
-    }
-  }
+  const middles = Float64Array.from({ length: MAP_TILE_PX }, (_, i) => (i + 0.5) / MAP_TILE_PX);
   const bounds = mapTileBounds(tile);
-  return source.sample({ lons, lats }, { bounds, metresPerPx: metresPerPixel(centreOf(bounds)[1], tile.z), signal });
+  return source.draw({
+    lons: middles.map((x) => fromWorld({ x: (tile.x + x) / count, y: 0 })[0]),
+    lats: middles.map((y) => fromWorld({ x: 0, y: (tile.y + y) / count })[1]),
+    bounds,
+    metresPerPx: metresPerPixel(centreOf(bounds)[1], tile.z),
+    signal,
+  });
 }
 
-/** The next coarser level: four tiles make one, each pixel the mean of the four it covers. */
-async function halved(
-  level: ReadonlyMap<string, { tile: MapTile; rgba: Uint8Array }>,
-): Promise<Map<string, { tile: MapTile; rgba: Uint8Array }>> {
-  const parents = new Map<string, { tile: MapTile; parts: OverlayOptions[] }>();
-  for (const { tile, rgba } of level.values()) {
-    const parent = { z: tile.z - 1, x: tile.x >> 1, y: tile.y >> 1 };
-    const group = parents.get(keyOf(parent)) ?? { tile: parent, parts: [] };
-    group.parts.push({
-      input: Buffer.from(rgba.buffer, rgba.byteOffset, rgba.byteLength),
-      raw: { width: MAP_TILE_PX, height: MAP_TILE_PX, channels: 4 },
-      left: (tile.x & 1) * MAP_TILE_PX,
-      top: (tile.y & 1) * MAP_TILE_PX,
-    });
-    parents.set(keyOf(parent), group);
+/** Draws a tile at half its size into its quarter of the one above: each pixel the mean of the four it covers, by their alpha. */
+function putQuarter(part: Uint8Array, into: Uint8Array, { x, y }: MapTile): void {
+  const half = MAP_TILE_PX / 2;
+  const [left, top] = [(x % 2) * half, (y % 2) * half];
+  for (let row = 0; row < half; row++) {
+    for (let column = 0; column < half; column++) {
+      const upper = (2 * row * MAP_TILE_PX + 2 * column) * 4;
+      const lower = upper + MAP_TILE_PX * 4;
+      const four = [upper, upper + 4, lower, lower + 4];
+      let alpha = 0;
+      for (const at of four) alpha += part[at + 3] ?? 0;
+      if (alpha === 0) continue;
+      const target = ((top + row) * MAP_TILE_PX + left + column) * 4;
+      for (let c = 0; c < 3; c++) {
+        let sum = 0;
+        for (const at of four) sum += (part[at + c] ?? 0) * (part[at + 3] ?? 0);
+        into[target + c] = Math.round(sum / alpha);
+      }
+      into[target + 3] = Math.round(alpha / 4);
+    }
   }
-  const coarser = new Map<string, { tile: MapTile; rgba: Uint8Array }>();
-  for (const [key, { tile, parts }] of parents) {
-    const side = 2 * MAP_TILE_PX;
-    const background = { r: 0, g: 0, b: 0, alpha: 0 };
-    const whole = await sharp({ create: { width: side, height: side, channels: 4, background } })
-      .composite(parts)
-      .raw()
-      .toBuffer();
-    const rgba = await sharp(whole, { raw: { width: side, height: side, channels: 4 } })
-      .resize(MAP_TILE_PX, MAP_TILE_PX, { kernel: 'linear' })
-      .raw()
-      .toBuffer();
-    coarser.set(key, { tile, rgba: new Uint8Array(rgba) });
-  }
-  return coarser;
 }
 
 async function encode(rgba: Uint8Array): Promise<Uint8Array> {
@@ -122,11 +137,7 @@ async function encode(rgba: Uint8Array): Promise<Uint8Array> {
   return new Uint8Array(await sharp(rgba, { raw }).webp({ quality: QUALITY, effort: 4 }).toBuffer());
 }
 
-function hasAny(rgba: Uint8Array): boolean {
-  for (let i = 3; i < rgba.length; i += 4) if (rgba[i] !== 0) return true;
-  return false;
-}
-
-function keyOf({ z, x, y }: MapTile): string {
-  return `${z}/${x}/${y}`;
+function isEmpty(rgba: Uint8Array): boolean {
+  for (let i = 3; i < rgba.length; i += 4) if (rgba[i] !== 0) return false;
+  return true;
 }

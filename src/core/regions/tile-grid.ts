@@ -3,7 +3,9 @@ import { type Bounds, centreOf } from '../geo/bounds.ts';
 import { createLocalFrame } from '../geo/local-frame.ts';
 import { type Prior, priorTouches } from '../geo/prior.ts';
 import type { LonLat } from '../geo/units.ts';
-import { type AerialImage, heightM, widthM } from './imagery-source.ts';
+import { createBoundsIndex } from './bounds-index.ts';
+import type { AerialImage } from './imagery-source.ts';
+import { heightM, widthM } from './raster.ts';
 
 /** A reference tile to be: a square of ground. */
 export interface PlannedTile {
@@ -11,6 +13,12 @@ export interface PlannedTile {
   readonly bounds: Bounds;
   /** The image that shows exactly this square, when there is one. */
   readonly image?: AerialImage;
+}
+
+/** The tiles of a region, and the share of its side that a tile has in common with its neighbour. */
+export interface TilePlan {
+  readonly tiles: readonly PlannedTile[];
+  readonly overlap: number;
 }
 
 /** An area that a region is built for. */
@@ -28,13 +36,15 @@ export interface GridOptions {
 
 /** Images that are this close to a tile's size are tiles. */
 const SIZE_TOLERANCE = 0.02;
+/** Of tiles: at more there are hundreds of the same place. */
+export const MAX_OVERLAP = 0.95;
 
 /**
  * The tiles of a region: the images themselves where they have a tile's size, else squares cut from each image on a grid in
- * steps of (1 - overlap) x tileM, centred in it; a smaller image makes one tile. Throws SOURCE_INVALID when none is left.
+ * steps of at most (1 - overlap) x tileM, flush with its edges; a smaller image makes one tile. Throws SOURCE_INVALID when none is left.
  */
-export function planTiles(images: readonly AerialImage[], options: GridOptions): PlannedTile[] {
-  const { tileM, area, recut } = options;
+export function planTiles(images: readonly AerialImage[], options: GridOptions): TilePlan {
+  const { tileM, overlap, area, recut } = options;
   const fits = (side: number): boolean => Math.abs(side / tileM - 1) <= SIZE_TOLERANCE;
   const areTiles = !recut && images.every(({ bounds }) => fits(heightM(bounds)) && fits(widthM(bounds)));
   const planned = areTiles
@@ -44,7 +54,7 @@ export function planTiles(images: readonly AerialImage[], options: GridOptions):
         (tileM * (1 - options.overlap)) / 2,
       );
   const kept = area === undefined ? planned : planned.filter(({ bounds }) => contains(area, centreOf(bounds)));
-  if (kept.length > 0) return kept;
+  if (kept.length > 0) return { tiles: kept, overlap: areTiles ? overlapOf(kept, tileM) : overlap };
   throw new Geo2Error('SOURCE_INVALID', 'No tile of the imagery has its centre in the area that was asked for.', {
     data: { area, tiles: planned.length },
   });
@@ -65,11 +75,32 @@ function cut(image: AerialImage, { tileM, overlap }: GridOptions): PlannedTile[]
   );
 }
 
-/** Centres of tiles along one side of an image, about its middle. */
+/**
+ * Centres of tiles along one side of an image, from its middle: the outer tiles lie flush with its edges, so that nothing of
+ * it is left uncovered; between them steps are equal and at most `stepM`.
+ */
 function offsets(sideM: number, tileM: number, stepM: number): number[] {
   // a millimetre of rounding must not cost a row
-  const count = Math.max(1, Math.floor((sideM - tileM + 1e-3) / stepM) + 1);
-  return Array.from({ length: count }, (_, i) => (i - (count - 1) / 2) * stepM);
+  const steps = Math.max(0, Math.ceil((sideM - tileM - 1e-3) / stepM));
+  if (steps === 0) return [0];
+  return Array.from({ length: steps + 1 }, (_, i) => (i / steps - 0.5) * (sideM - tileM));
+}
+
+/** Of tiles that were not cut here: by the median distance of a tile to its nearest neighbour. */
+function overlapOf(tiles: readonly PlannedTile[], tileM: number): number {
+  const near = createBoundsIndex(tiles);
+  const steps = tiles
+    .map((tile) => {
+      const frame = createLocalFrame(centreOf(tile.bounds));
+      const away = near(tile.bounds)
+        .filter((other) => other !== tile)
+        .map((other) => frame.toLocal(centreOf(other.bounds)))
+        .map(({ eastM, northM }) => Math.max(Math.abs(eastM), Math.abs(northM)));
+      return Math.min(tileM, ...away);
+    })
+    .sort((a, b) => a - b);
+  const step = steps[Math.floor(steps.length / 2)] ?? tileM;
+  return Math.round(100 * Math.min(MAX_OVERLAP, 1 - step / tileM)) / 100;
 }
 
 /** Where images overlap, a square that is nearly another one is left out. */

@@ -1,13 +1,15 @@
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PMTiles, type Source, TileType } from 'pmtiles';
-import { Geo2Error } from '../errors.ts';
-import { centreOf } from '../geo/bounds.ts';
+import { Geo2Error, throwIfCanceled } from '../errors.ts';
+import { type Bounds, centreOf } from '../geo/bounds.ts';
 import { mapTileAt } from '../geo/web-mercator.ts';
+import type { Model } from '../inference/model.ts';
 import { boundsOfTile, loadRegion, type OpenIndex, type Region } from '../retrieval/region.ts';
 import type { RegionManifest } from '../retrieval/region-manifest.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { openVersion } from '../storage/versioned.ts';
+import { embedTiles } from './embed-tiles.ts';
+import { openImagery } from './imagery-archive.ts';
+import type { ImagerySource } from './imagery-source.ts';
 
 export interface VerifyRegionOptions {
   readonly id: string;
@@ -21,71 +23,120 @@ export interface VerifyRegionDeps {
   readonly store: ObjectStore;
   readonly openIndex: OpenIndex;
   readonly model: { readonly name: string; readonly version: string; readonly width: number };
+  /** Imagery and model from which the region was built: a few tiles are embedded again and compared. */
+  readonly origin?: { readonly source: ImagerySource; readonly model: Model } | undefined;
 }
 
+/** Tiles that are looked at, spread over the region. */
+const SAMPLES = 5;
+/** Of a row's length from 1, and of a cosine from 1 between a row and the same tile embedded again. */
+const TOLERANCE = 1e-3;
+/** The extent may be rounded: about a metre. */
+const EXTENT_TOLERANCE_DEG = 1e-5;
+
 /**
- * Checks a version as a service would, and further: checksums, every file's form, tiles against index against imagery, and
- * that rows of the index are unit vectors. Errors name the file: FILE_MISSING, FILE_CORRUPT, MANIFEST_INVALID, MODEL_MISMATCH,
- * REGION_INVALID, INDEX_INVALID.
+ * Checks a version as a service would, and further: checksums, every file's form, tiles against index against extent against
+ * imagery, that rows of the index are unit vectors, and, with `origin`, that they are the embeddings of their tiles. Errors name
+ * the file: FILE_MISSING, FILE_CORRUPT, MANIFEST_INVALID, MODEL_MISMATCH, REGION_INVALID, INDEX_INVALID; also those of the origin.
  */
 export async function verifyRegion(options: VerifyRegionOptions, deps: VerifyRegionDeps): Promise<RegionManifest> {
   const { id, version, cacheDir, signal } = options;
   const local = await openVersion(deps.store, `regions/${id}`, { version, cacheDir, signal });
   const region = await loadRegion(local, { openIndex: deps.openIndex, model: deps.model, expectedId: id });
   try {
+    checkExtent(region);
     await checkRows(region, signal);
     await checkImagery(region);
+    if (deps.origin !== undefined) await checkEmbeddings(region, deps.origin, signal);
     return region.manifest;
   } finally {
     await region.close();
   }
 }
 
-/** Along an axis no unit vector reaches beyond 1, and damaged rows are not finite. */
-async function checkRows({ index, manifest }: Region, signal: AbortSignal | undefined): Promise<void> {
-  for (let axis = 0; axis < Math.min(index.width, 8); axis++) {
-    const query = new Float32Array(index.width);
-    query[axis] = 1;
-    const [best] = await index.search(query, { k: 1, signal });
-    if (best === undefined || !Number.isFinite(best.similarity) || Math.abs(best.similarity) > 1 + 1e-3) {
-      throw invalid(manifest.index.file, `holds rows that are no unit vectors`);
+function checkExtent({ collection, bounds, manifest }: Region): void {
+  const [bbox = []] = collection.extent.spatial.bbox;
+  const [west = Number.NaN, south = Number.NaN] = bbox;
+  const [east = Number.NaN, north = Number.NaN] = bbox.slice(bbox.length / 2); // with heights there are six numbers
+  const found: Bounds = { west, south, east, north };
+  const sides = ['west', 'south', 'east', 'north'] as const;
+  if (sides.every((side) => Math.abs(found[side] - bounds[side]) <= EXTENT_TOLERANCE_DEG)) return;
+  throw invalid(manifest.collection.file, `says that the region lies in ${bbox.join(', ')}; its tiles lie elsewhere`);
+}
+
+async function checkRows({ index, manifest, tiles }: Region, signal: AbortSignal | undefined): Promise<void> {
+  for (const ordinal of samplesOf(tiles.count)) {
+    const orientation = ordinal % manifest.headings;
+    let sum = 0;
+    for (let axis = 0; axis < index.width; axis++) {
+      throwIfCanceled(signal);
+      const query = new Float32Array(index.width);
+      query[axis] = 1;
+      // the inner product with an axis is the row's number there
+      const rows = { rowsPerTile: manifest.headings, tiles: Int32Array.of(ordinal), orientation };
+      const [found] = await index.search(query, { k: 1, rows, signal });
+      sum += (found?.similarity ?? Number.NaN) ** 2;
     }
+    if (Math.abs(Math.sqrt(sum) - 1) <= TOLERANCE) continue;
+    throw invalid(
+      manifest.index.file,
+      `holds a vector of length ${Math.sqrt(sum)} for tile ${tiles.ids[ordinal]}, not 1`,
+    );
   }
 }
 
 async function checkImagery({ dir, manifest, tiles }: Region): Promise<void> {
   const { file, minZoom, maxZoom, tileType } = manifest.imagery;
-  const archive = new PMTiles(fileSource(join(dir, file)));
-  const header = await archive.getHeader().catch((cause: unknown) => {
-    throw new Geo2Error('REGION_INVALID', `${file} is no PMTiles archive.`, { data: { file }, cause });
-  });
-  if (header.minZoom !== minZoom || header.maxZoom !== maxZoom) {
-    throw invalid(file, `holds zooms ${header.minZoom}-${header.maxZoom}, the manifest says ${minZoom}-${maxZoom}`);
+  const archive = await openImagery(join(dir, file));
+  try {
+    if (archive.minZoom !== minZoom || archive.maxZoom !== maxZoom) {
+      const found = `${archive.minZoom} to ${archive.maxZoom}`;
+      throw invalid(file, `holds the zooms ${found}, the manifest says ${minZoom} to ${maxZoom}`);
+    }
+    if (archive.tileType !== tileType) throw invalid(file, `holds ${archive.tileType}, the manifest says ${tileType}`);
+    for (const ordinal of samplesOf(tiles.count)) {
+      const centre = centreOf(boundsOfTile(tiles, ordinal));
+      for (const zoom of new Set([minZoom, maxZoom])) {
+        if ((await archive.tile(mapTileAt(centre, zoom))) !== undefined) continue;
+        throw invalid(file, `has no imagery at zoom ${zoom} where tile ${tiles.ids[ordinal]} is`);
+      }
+    }
+  } finally {
+    await archive.close();
   }
-  if (header.tileType !== (tileType === 'webp' ? TileType.Webp : TileType.Jpeg))
-    throw invalid(file, `holds no ${tileType}`);
-  for (const ordinal of [0, Math.floor(tiles.count / 2), tiles.count - 1]) {
-    const tile = mapTileAt(centreOf(boundsOfTile(tiles, ordinal)), maxZoom);
-    if ((await archive.getZxy(tile.z, tile.x, tile.y)) === undefined) {
-      throw invalid(file, `has no imagery where tile ${tiles.ids[ordinal]} is`);
+}
+
+/** Rows are told apart from their neighbours' only by what the model sees: a shifted index or another source shows here. */
+async function checkEmbeddings(
+  { index, manifest, tiles }: Region,
+  { source, model }: { readonly source: ImagerySource; readonly model: Model },
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { headings, metresPerTile: tileM } = manifest;
+  const images = new Map(source.images.map((image) => [image.id, image]));
+  for (const ordinal of samplesOf(tiles.count)) {
+    const id = tiles.ids[ordinal] ?? '';
+    const image = images.get(id); // tiles that were cut have ids of their own
+    const tile = { id, bounds: boundsOfTile(tiles, ordinal), ...(image === undefined ? {} : { image }) };
+    const vectors = await embedTiles({ source, tileM, headings, tiles: [tile], signal }, model);
+    for (let orientation = 0; orientation < headings; orientation++) {
+      const query = vectors.slice(orientation * index.width, (orientation + 1) * index.width);
+      const rows = { rowsPerTile: headings, tiles: Int32Array.of(ordinal), orientation };
+      const [found] = await index.search(query, { k: 1, rows, signal });
+      if (found !== undefined && found.similarity >= 1 - TOLERANCE) continue;
+      const cosine = found?.similarity.toFixed(3) ?? 'none';
+      throw invalid(
+        manifest.index.file,
+        `holds another vector for tile ${id} at heading ${orientation} than the source gives now (cosine ${cosine})`,
+      );
     }
   }
 }
 
-function fileSource(path: string): Source {
-  return {
-    getKey: () => path,
-    async getBytes(offset, length) {
-      const handle = await open(path, 'r');
-      try {
-        const bytes = new Uint8Array(length);
-        const { bytesRead } = await handle.read(bytes, 0, length, offset);
-        return { data: bytes.buffer.slice(0, bytesRead) };
-      } finally {
-        await handle.close();
-      }
-    },
-  };
+/** Ordinals from the first to the last, evenly spread. */
+function samplesOf(count: number): number[] {
+  const samples = Math.min(SAMPLES, count);
+  return Array.from({ length: samples }, (_, i) => Math.round((i * (count - 1)) / Math.max(1, samples - 1)));
 }
 
 function invalid(file: string, why: string): Geo2Error {

@@ -171,7 +171,7 @@ describe('building', () => {
       ),
     ]);
     const built = await buildRegion({ source: large, id: 'north', version: 'v1', ...about }, await deps());
-    expect(built).toMatchObject({ tileCount: 16, metresPerTile: 70, overlap: 0.5 });
+    expect(built).toMatchObject({ tileCount: 25, metresPerTile: 70, overlap: 0.5 });
   });
 
   test.each([

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { intersects } from '#core/geo/bounds.ts';
 import { createLocalFrame } from '#core/geo/local-frame.ts';
 import { createImagerySource, viewSetImagery } from '#core/regions/imagery-source.ts';
 import { brightSpot, imageOf, painted, squareAt } from './imagery.fixtures.ts';
@@ -68,12 +69,18 @@ describe('a crop', () => {
   });
 });
 
-test('samples outside of the imagery are transparent', async () => {
-  const rgba = await marked([0, 0]).sample(
-    { lons: Float64Array.of(0, 0.01), lats: Float64Array.of(0, 0) },
-    { bounds: { west: 0, south: 0, east: 0.01, north: 0.001 }, metresPerPx: 0.5 },
-  );
-  expect([...rgba]).toEqual([20, 30, 40, 255, 0, 0, 0, 0]);
+test('a map of it is transparent outside of the imagery, and has the colours of the ground inside', async () => {
+  const frame = createLocalFrame([0, 0]);
+  const lons = Float64Array.of(0, 20, 150).map((eastM) => frame.toLonLat({ eastM, northM: 0 })[0]);
+  const lats = Float64Array.of(5, 120).map((northM) => frame.toLonLat({ eastM: 0, northM })[1]);
+  const bounds = { west: 0, south: 0, east: 0.01, north: 0.01 };
+  const rgba = await marked([0, 0]).draw({ lons, lats, bounds, metresPerPx: 0.5 });
+  const [ground, mark, nothing] = [
+    [20, 30, 40, 255],
+    [255, 255, 255, 255],
+    [0, 0, 0, 0],
+  ];
+  expect([...rgba]).toEqual([ground, mark, nothing, nothing, nothing, nothing].flat());
 });
 
 test('imagery is found across the antimeridian', async () => {
@@ -100,4 +107,52 @@ test('an image that is not there is named', async () => {
   const tile = { id: 't1', image: 'nowhere.jpg', bounds: squareAt(0, 0, 70) };
   const crop = viewSetImagery('.', [tile]).crop({ centre: [0, 0], sizeM: 70, sizePx: 8, upDeg: 0 });
   await expect(crop).rejects.toMatchObject({ code: 'SOURCE_INVALID', data: { file: 'nowhere.jpg' } });
+});
+
+test('an image is read once while it is kept, however many ask at the same time', async () => {
+  let reads = 0;
+  const read = async () => {
+    reads++;
+    return painted(64, () => [1, 2, 3]);
+  };
+  const image = { id: 'a', bounds: squareAt(-35, -35, 70), read };
+  const crops = (cacheBytes: number) => {
+    const source = createImagerySource([image], { cacheBytes });
+    const square = { centre: [0, 0], sizeM: 40, sizePx: 16, upDeg: 0 } as const;
+    return async () => void (await Promise.all([source.crop(square), source.crop(square), source.images[0]?.read()]));
+  };
+  const roomy = crops(1e6);
+  await roomy();
+  await roomy();
+  expect(reads).toBe(1);
+  const cramped = crops(100); // nothing fits
+  await cramped();
+  await cramped();
+  expect(reads).toBeGreaterThan(2);
+});
+
+test('a reading that failed is tried again', async () => {
+  let reads = 0;
+  const read = async () => {
+    reads++;
+    if (reads === 1) throw new Error('the disk is away');
+    return painted(64, () => [1, 2, 3]);
+  };
+  const source = createImagerySource([{ id: 'a', bounds: squareAt(-35, -35, 70), read }]);
+  const square = { centre: [0, 0], sizeM: 40, sizePx: 16, upDeg: 0 } as const;
+  await expect(source.crop(square)).rejects.toThrow('the disk is away');
+  await expect(source.crop(square)).resolves.toMatchObject({ widthPx: 16 });
+});
+
+test('many images are found by place as one by one', () => {
+  const images = Array.from({ length: 200 }, (_, i) => ({
+    id: `${i}`,
+    bounds: squareAt((i % 20) * 37, Math.floor(i / 20) * 41, i % 7 === 0 ? 150 : 70, [179.999, -33]),
+    read: async () => painted(1, () => [0, 0, 0]),
+  }));
+  const { touches } = createImagerySource(images);
+  for (let i = 0; i < 400; i++) {
+    const bounds = squareAt(((i * 61) % 1200) - 200, ((i * 97) % 900) - 200, 1 + (i % 5) * 40, [179.999, -33]);
+    expect(touches(bounds)).toBe(images.some((image) => intersects(image.bounds, bounds)));
+  }
 });

@@ -1,6 +1,7 @@
 import type { Bounds } from '#core/geo/bounds.ts';
 import { createLocalFrame } from '#core/geo/local-frame.ts';
-import type { AerialImage, Pixels } from '#core/regions/imagery-source.ts';
+import type { AerialImage } from '#core/regions/imagery-source.ts';
+import type { Pixels } from '#core/regions/raster.ts';
 
 /** A square of ground `sizeM` wide whose south-west corner lies `eastM`, `northM` metres from `origin`. */
 export function squareAt(
