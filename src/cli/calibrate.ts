@@ -1,5 +1,5 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
 import { createLocate, type Locate } from '../core/geolocate.ts';
 import type { ImageLimits } from '../core/image/limits.ts';
 import { readViewSetQueries, type ViewSetQuery } from '../core/regions/view-set.ts';
@@ -11,7 +11,8 @@ import { type Command, type CommandContext, type CommandSpec, parseCommand } fro
 import { withEngine } from './engine.ts';
 import { type ConditionName, isAskable, present } from './evaluation/conditions.ts';
 import { type Covers, coveredBy } from './evaluation/outcome.ts';
-import { EXIT, expectedError, Failure } from './failure.ts';
+import { faultOfImage, readQueryImage } from './evaluation/query-image.ts';
+import { EXIT, Failure } from './failure.ts';
 import { createProgress } from './progress.ts';
 import { onlyArgument } from './store.ts';
 import { count, formatTable } from './table.ts';
@@ -113,7 +114,7 @@ async function collect(
     try {
       samples.push(await sampleOf(task, { locate, covers, limits: engine.limits, signal }));
     } catch (error) {
-      if (expectedError(error) === undefined || signal.aborted) throw error;
+      if (faultOfImage(error) === undefined || signal.aborted) throw error;
       failed += 1;
     }
   }
@@ -127,10 +128,7 @@ async function sampleOf(
   { dir, query, condition, outside }: Task,
   { locate, covers, limits, signal }: { locate: Locate; covers: Covers; limits: ImageLimits; signal: AbortSignal },
 ): Promise<CalibrationSample> {
-  const bytes = await readFile(join(dir, query.image), { signal }).catch((cause: unknown) => {
-    if (signal.aborted) throw cause;
-    throw new Failure('FILE_MISSING', `${query.image} cannot be read`, { cause });
-  });
+  const bytes = await readQueryImage(dir, query, { signal });
   const { request, truth } = await present(query, { bytes, condition, limits });
   const { profile, hits, searchedTiles } = await locate({ ...request, signal });
   const { location } = query;

@@ -1,5 +1,5 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
 import { readViewSetQueries, type ViewSetQuery } from '../core/regions/view-set.ts';
 import type { Engine } from '../engine.ts';
 import { RegionIdSchema } from '../handlers/schemas.ts';
@@ -7,8 +7,9 @@ import { type Command, type CommandContext, type CommandSpec, parseCommand } fro
 import { withEngine } from './engine.ts';
 import { CONDITIONS, type ConditionName, isAskable, present } from './evaluation/conditions.ts';
 import { type Covers, coveredBy, type Outcome, outcomeOf } from './evaluation/outcome.ts';
+import { faultOfImage, readQueryImage } from './evaluation/query-image.ts';
 import { type ReportRow, reportTable, reportText, rowsOf } from './evaluation/rows.ts';
-import { EXIT, expectedError, Failure, UsageError } from './failure.ts';
+import { EXIT, Failure, UsageError } from './failure.ts';
 import { createProgress } from './progress.ts';
 import { count } from './table.ts';
 import { checked, wholeOption, wordOption } from './values.ts';
@@ -101,9 +102,9 @@ async function measure(
     try {
       outcomes.push({ about: task, outcome: await ask(task, { dir, engine, covers, signal }) });
     } catch (error) {
-      const expected = expectedError(error);
-      if (expected === undefined || signal.aborted) throw error;
-      failures.push(`${task.query.image}: ${expected.message}`);
+      const fault = faultOfImage(error);
+      if (fault === undefined || signal.aborted) throw error;
+      failures.push(`${task.query.image}: ${fault}`);
     }
   }
   const skipped = failures.length === 0 ? '' : `; ${count(failures.length, 'question')} failed`;
@@ -129,10 +130,7 @@ async function ask(
   { query, condition }: Task,
   { dir, engine, covers, signal }: { dir: string; engine: Engine; covers: Covers; signal: AbortSignal },
 ): Promise<Outcome> {
-  const bytes = await readFile(join(dir, query.image), { signal }).catch((cause: unknown) => {
-    if (signal.aborted) throw cause;
-    throw new Failure('FILE_MISSING', 'cannot be read', { cause });
-  });
+  const bytes = await readQueryImage(dir, query, { signal });
   const { request, truth } = await present(query, { bytes, condition, limits: engine.limits });
   const answer = await engine.geolocate({ ...request, signal });
   return outcomeOf(answer, truth, covers);

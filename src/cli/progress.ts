@@ -52,7 +52,12 @@ function describe(done: number, total: number, elapsedMs: number): string {
   const counted = `${done}/${total} (${share} %)`;
   if (done === 0 || elapsedMs < 500) return counted;
   const perSecond = (1000 * done) / elapsedMs;
-  return `${counted}, ${perSecond >= 10 ? perSecond.toFixed(0) : perSecond.toFixed(1)}/s, ${duration((1000 * (total - done)) / perSecond)} left`;
+  return `${counted}, ${pace(perSecond)}, ${duration((1000 * (total - done)) / perSecond)} left`;
+}
+
+function pace(perSecond: number): string {
+  if (perSecond < 1) return `${(1 / perSecond).toFixed(1)} s each`;
+  return `${perSecond >= 10 ? perSecond.toFixed(0) : perSecond.toFixed(1)}/s`;
 }
 
 /** `8 s`, `3 min 05 s`, `2 h 10 min`. */

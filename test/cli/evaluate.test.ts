@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { COLOURS, prepareFiles, type ServiceFiles } from '../e2e/service.ts';
+import { COLOURS, prepareFiles, type ServiceFiles, slowImage } from '../e2e/service.ts';
 import { geo2 } from './run.ts';
 
 const HEAD = 'query_id,image,kind,lon,lat,heading_deg,fov_deg,split';
@@ -95,6 +95,17 @@ describe('geo2 evaluate', () => {
     expect(code).toBe(0);
     expect(stderr).toContain('1 question answered; 1 question failed');
     expect(stderr).toContain('gone.png: cannot be read');
+  });
+
+  test('stops where not the image but the engine fails: its figures would mean nothing', async () => {
+    const slow = join(files.root, 'slow');
+    await mkdir(slow);
+    await writeFile(join(slow, 'slow.png'), await slowImage(100));
+    await writeFile(join(slow, 'queries.csv'), `${HEAD}\nq,slow.png,panorama,0.0003,0.0003,0,360,town\n`);
+    const impatient = { ...env, GEO2_REQUEST_TIMEOUT_MS: '500' };
+    const { code, stdout, stderr } = await geo2(['evaluate', slow, '--condition', 'aligned'], { env: impatient });
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain('inference process ended');
   });
 
   test('says what is wrong with a folder that is no view set', async () => {
