@@ -132,7 +132,7 @@ export function createGeolocate(deps: GeolocateDeps): Geolocate {
     const { topK = DEFAULT_TOP_K, confidence = DEFAULT_CONFIDENCE } = request;
     const sought = await seek(request);
     const judgedAtMs = nowMs();
-    const verdict = verdictOf(sought, confidence);
+    const verdict = verdictOf(sought, { confidence, minPlaces: topK });
     const doubts = await doubtsAbout(verdict, sought, request);
     const { decode, queue, inference, search } = sought.timingMs;
     return {
@@ -217,7 +217,7 @@ export function profileOf(view: GroundQuery['view'], aligned: boolean): Calibrat
 /** Judges with the calibration of the region that the best tile is of; undefined when there was nothing to search. */
 function verdictOf(
   found: Pick<Located, 'hits' | 'searchedTiles' | 'profile'>,
-  confidence: number,
+  options: { confidence: number; minPlaces?: number },
 ): Verdict | undefined {
   const region = found.hits[0]?.region;
   if (region === undefined) return undefined;
@@ -225,7 +225,7 @@ function verdictOf(
     calibration: calibrationFor(region.calibration, found.profile),
     metresPerTile: region.manifest.metresPerTile,
     headingSigmaDeg: region.calibration.headingSigmaDeg,
-    confidence,
+    ...options,
   });
 }
 
@@ -326,7 +326,7 @@ async function contradictsHeading(
   );
   if (embedding === undefined || rows === 0 || rows > MAX_CONFLICT_ROWS) return false;
   const finding = await searchScopes(turnable, { query: embedding, aligned: false, signal });
-  const turned = verdictOf({ ...finding, profile: profileOf(query.view, false) }, confidence);
+  const turned = verdictOf({ ...finding, profile: profileOf(query.view, false) }, { confidence });
   if (turned?.status !== 'matched' || turned.heading === undefined) return false;
   // the canvas is north up by the stated heading: what is found is how far the heading is off
   return angleBetweenDeg(turned.heading.deg, 0) > MIN_CONFLICT_DEG;

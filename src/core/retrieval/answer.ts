@@ -21,6 +21,8 @@ export interface JudgeOptions {
   readonly metresPerTile: number;
   readonly confidence: number;
   readonly headingSigmaDeg: number;
+  /** Places to name however improbable they are. */
+  readonly minPlaces?: number | undefined;
 }
 
 /** The numbers that hold for a kind of query: the profile's where it has them, else the calibration's own. */
@@ -38,8 +40,8 @@ export function calibrationFor(calibration: Calibration, profile: CalibrationPro
 
 /** Judges a finding; a pure function, which calibration fits and every answer uses. */
 export function judge({ hits, searchedTiles }: Finding, options: JudgeOptions): Verdict {
-  const { calibration, metresPerTile, confidence, headingSigmaDeg } = options;
-  const posterior = posteriorOf(hits, { calibration, metresPerTile, searchedTiles });
+  const { calibration, metresPerTile, confidence, headingSigmaDeg, minPlaces } = options;
+  const posterior = posteriorOf(hits, { calibration, metresPerTile, searchedTiles, minPlaces });
   const [place] = posterior.places;
   if (place === undefined) {
     return { status: 'no_match', posterior, place, radiusM: 0, heading: undefined };

@@ -33,6 +33,8 @@ export interface PosteriorOptions {
   readonly metresPerTile: number;
   /** Tiles that were searched, whether scored or not. */
   readonly searchedTiles: number;
+  /** Places to name however improbable they are; 5 unless asked. */
+  readonly minPlaces?: number | undefined;
 }
 
 /** The number of searched tiles for which `notHereSimilarity` is stated. */
@@ -42,9 +44,11 @@ const RIVALS_POWER = 0.75;
 const MIN_RIVALS = 32;
 /** Tiles whose centres are nearer than this share of a tile's side to a place's strongest tile are its neighbours. */
 const PLACE_REACH = 0.75;
-/** With less of the mass a tile makes no place of its own. */
+/** With less of the mass a tile makes no place of its own, unless a caller wants to see more places. */
 const NEGLIGIBLE = 1e-4;
 const MAX_PLACES = 50;
+/** Places that a caller can be asked to choose from. */
+const FEW_PLACES = 5;
 
 /**
  * From similarities to probabilities. The hypotheses are: the view belongs to tile i, of weight exp(s_i / T), or to none of
@@ -69,24 +73,32 @@ export function posteriorOf(tiles: readonly ScoredTile[], options: PosteriorOpti
   return {
     probabilities,
     notHere: notHere / total,
-    places: placesOf(tiles, probabilities, PLACE_REACH * options.metresPerTile),
+    places: placesOf(tiles, probabilities, options),
   };
 }
 
 /** The similarity at which one tile is as probable as "not here": s_0 + 0.75 T ln(n / 1000). */
-export function notHereLevelOf({ calibration, searchedTiles }: Omit<PosteriorOptions, 'metresPerTile'>): number {
+export function notHereLevelOf({
+  calibration,
+  searchedTiles,
+}: Pick<PosteriorOptions, 'calibration' | 'searchedTiles'>): number {
   const rivals = Math.max(searchedTiles, MIN_RIVALS);
   return calibration.notHereSimilarity + RIVALS_POWER * calibration.temperature * Math.log(rivals / GALLERY_TILES);
 }
 
 /** Groups tiles around the strongest of those that are left, until nothing that counts is left. */
-function placesOf(tiles: readonly ScoredTile[], probabilities: readonly number[], reachM: number): Place[] {
+function placesOf(
+  tiles: readonly ScoredTile[],
+  probabilities: readonly number[],
+  { metresPerTile, minPlaces = FEW_PLACES }: PosteriorOptions,
+): Place[] {
+  const reachM = PLACE_REACH * metresPerTile;
   let left = tiles
     .map(({ centre, similarity }, index) => ({ index, centre, similarity, probability: probabilities[index] ?? 0 }))
     .sort(bySimilarity);
   const places: Place[] = [];
   for (let seed = left[0]; seed !== undefined; seed = left[0]) {
-    if (places.length > 0 && (seed.probability < NEGLIGIBLE || places.length === MAX_PLACES)) break;
+    if (places.length === MAX_PLACES || (places.length >= minPlaces && seed.probability < NEGLIGIBLE)) break;
     const { centre } = seed;
     const frame = createLocalFrame(centre);
     const members: Member[] = [];
@@ -128,9 +140,6 @@ function meanOf(seed: LonLat, members: readonly Member[]): LonLat {
   }
   return frame.toLonLat({ eastM, northM });
 }
-
-/** Places that a caller can be asked to choose from. */
-const FEW_PLACES = 5;
 
 /** The probability that a few places hold together; a gallery's many faint resemblances do not count. */
 export function heldByFew({ places }: Pick<Posterior, 'places'>): number {

@@ -21,7 +21,7 @@ const OPTIONS: PosteriorOptions = {
 
 function tilesAt(
   origin: LonLat,
-  ...tiles: readonly [eastM: number, northM: number, similarity: number][]
+  ...tiles: readonly (readonly [eastM: number, northM: number, similarity: number])[]
 ): ScoredTile[] {
   const frame = createLocalFrame(origin);
   return tiles.map(([eastM, northM, similarity]) => ({ centre: frame.toLonLat({ eastM, northM }), similarity }));
@@ -116,8 +116,7 @@ describe('the posterior', () => {
       calibration: { temperature: 0.001, notHereSimilarity: 1 },
     });
     expect(notHere).toBe(1);
-    expect(places).toHaveLength(1);
-    expect(places[0]?.probability).toBe(0);
+    expect(places.map(({ probability }) => probability)).toEqual([0, 0]);
     expect(distanceM(places[0]?.location ?? [9, 9], tilesAt(ORIGIN, [500, 0, 0])[0]?.centre ?? [0, 0])).toBeLessThan(
       0.01,
     );
@@ -130,6 +129,12 @@ describe('the posterior', () => {
     const { eastM, northM } = createLocalFrame(ORIGIN).toLocal(places[0]?.location ?? [9, 9]);
     expect(eastM).toBeCloseTo(17.5, 0);
     expect(northM).toBeLessThan(0.5);
+  });
+
+  test('names places however improbable they are, when a caller wants to see so many', () => {
+    const tiles = tilesAt(ORIGIN, ...Array.from({ length: 20 }, (_, i) => [1_000 * i, 0, -i / 20] as const));
+    expect(posteriorOf(tiles, { ...OPTIONS, minPlaces: 12 }).places).toHaveLength(12);
+    expect(posteriorOf(tiles, OPTIONS).places).toHaveLength(5);
   });
 
   test('merges across the antimeridian', () => {
