@@ -33,9 +33,13 @@ def main(argv: list[str] | None = None) -> int:
         names = [name for name in args.splits.split(",") if name] or [split.name for split in config.splits]
         for name in names:
             config.split(name)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, OSError) as error:
         parser.error(str(error))
-    build_world(config, args.seed, args.out, names, args.jobs)
+    try:
+        build_world(config, args.seed, args.out, names, args.jobs)
+    except OSError as error:
+        sys.stderr.write(f"{parser.prog}: {error}\n")
+        return 1
     if args.contact_sheet:
         for name in names:
             sys.stdout.write(f"{write_contact_sheet(args.out / name)}\n")

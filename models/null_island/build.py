@@ -275,14 +275,26 @@ class SplitBuilder:
 
 def fingerprint(config: WorldConfig, split: SplitConfig, seed: int) -> str:
     """Changes whenever a rendered byte of the split may change."""
+    if split.cities_of:
+        split = dataclasses.replace(split, style=config.split(split.cities_of).style)
     shared = {field.name: getattr(config, field.name) for field in dataclasses.fields(config) if field.name != "splits"}
     places = [(s.name, s.cities, s.cities_of) for s in config.splits]
     text = json.dumps([__version__, seed, shared, dataclasses.asdict(split), places], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and next(folder.iterdir(), None) is None
+
+
 def build_world(config: WorldConfig, seed: int, out: Path, splits: list[str], jobs: int) -> None:
-    """Render the named splits into sub-folders of `out`. A split that is complete with the same configuration and seed is kept."""
+    """Render the named splits into sub-folders of `out`. A split that is complete with the same configuration and seed is kept.
+
+    Raises FileExistsError, before anything is rendered, where a sub-folder holds something that no build of a world wrote.
+    """
+    for name in splits:
+        if (out / name).exists() and not (out / name / "world.json").exists() and not _is_empty(out / name):
+            raise FileExistsError(f"{out / name}: holds something else than a split of a world; choose another --out or remove it")
     plans = city_plans(config, seed)
     for name in splits:
         split = config.split(name)

@@ -69,7 +69,10 @@ def _tensors(frozen: FrozenFeatures, *images: list[np.ndarray]) -> list[Tensor]:
 
 @dataclass(frozen=True)
 class PairCache:
-    """Training pairs: features of both views, row by row; city index [n], -1 where a row is not used; tile centres and cameras in metres [n, 2] of the city's frame."""
+    """Training pairs: features of both views, row by row; city index [n], -1 where a row is not used.
+
+    Tile centres and cameras in metres [n, 2] of the city's frame.
+    """
 
     ground: FeatureTable
     satellite: FeatureTable

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+
 from geo2.config import GeometryConfig
 from geo2.data.canvas import limit_field_of_view, place_panorama, place_photo
 from geo2.data.mosaic import Mosaic, build_mosaic

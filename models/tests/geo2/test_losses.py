@@ -1,6 +1,7 @@
 import math
 
 import torch
+
 from geo2.train.losses import info_nce, logistic_nll, signed_log
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from geo2.evaluate.metrics import hit_rate, nearest_tile, ranks, recall, semi_positives
 from geo2.evaluate.report import format_table, share_row, wilson
 
