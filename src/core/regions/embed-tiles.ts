@@ -65,7 +65,7 @@ async function viewOf(tile: PlannedTile, orientation: number, bank: Bank, model:
   return source.crop({ centre: centreOf(tile.bounds), sizeM: tileM, sizePx, upDeg, signal });
 }
 
-/** Waits for its turn where a serving process would answer 503. */
+/** Where a serving process would answer 503, goes on with half as much, and waits for its turn when that is a single crop. */
 async function embedPatiently(
   model: Model,
   batch: readonly SatelliteTile[],
@@ -76,10 +76,15 @@ async function embedPatiently(
       return await model.embedSatellite(batch, { signal });
     } catch (error) {
       if (!(error instanceof Geo2Error) || error.code !== 'OVERLOADED') throw error;
-      await wait(PATIENCE_MS, undefined, { signal }).catch(() => {
-        throw canceled(signal);
-      });
     }
+    if (batch.length > 1) {
+      const half = Math.ceil(batch.length / 2);
+      const first = await embedPatiently(model, batch.slice(0, half), signal);
+      return [...first, ...(await embedPatiently(model, batch.slice(half), signal))];
+    }
+    await wait(PATIENCE_MS, undefined, { signal }).catch(() => {
+      throw canceled(signal);
+    });
   }
 }
 

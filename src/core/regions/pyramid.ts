@@ -30,7 +30,7 @@ export interface PyramidOptions extends ZoomRange {
 
 /** A map pixel may be this much coarser than the imagery. */
 const COARSER = 1.15;
-const QUALITY = 75;
+const QUALITY = 90;
 const DEEPEST = 22;
 
 /** From the zoom where the region is no larger than a tile down to the one that shows the imagery's own resolution. */

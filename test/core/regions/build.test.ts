@@ -5,18 +5,24 @@ import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import { asyncBufferFromFile } from 'hyparquet/src/node.js';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Geo2Error } from '#core/errors.ts';
+import { wrap360 } from '#core/geo/units.ts';
+import { mapTileAt, toWorld } from '#core/geo/web-mercator.ts';
+import type { SatelliteTile } from '#core/image/tile.ts';
 import { openOnnxModel } from '#core/inference/model.onnx.ts';
 import type { Model } from '#core/inference/model.ts';
-import { buildRegion } from '#core/regions/build.ts';
+import { type BuildProgress, buildRegion } from '#core/regions/build.ts';
+import { openImagery } from '#core/regions/imagery-archive.ts';
 import { createImagerySource, viewSetImagery } from '#core/regions/imagery-source.ts';
 import { listRegions, publishRegion } from '#core/regions/publish.ts';
 import { verifyRegion } from '#core/regions/verify.ts';
 import { readViewSetTiles } from '#core/regions/view-set.ts';
 import { openExactIndex, writeExactIndex } from '#core/retrieval/vector-index.exact.ts';
 import { createFsObjectStore } from '#core/storage/object-store.fs.ts';
+import type { ObjectStore } from '#core/storage/object-store.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { embeddingOf, TINY_WIDTH, writeTinyModel } from '../inference/tiny-model.ts';
-import { imageOf, painted, squareAt } from './imagery.fixtures.ts';
+import { brightSpot, imageOf, painted, squareAt } from './imagery.fixtures.ts';
 
 let model: Model;
 let modelDir: string;
@@ -38,13 +44,20 @@ async function emptyStore() {
   return createFsObjectStore({ url: `file://${await temporaryFolder()}` });
 }
 
+async function keysOf(store: ObjectStore): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of store.list('regions/')) keys.push(key);
+  return keys;
+}
+
 /** A view set of 3 x 2 half-overlapping tiles, each of its own colour. */
-async function writeTiles(): Promise<string> {
+async function writeTiles({ shift = 0 } = {}): Promise<string> {
   const dir = await temporaryFolder();
   const lines = ['tile_id,image,west,south,east,north'];
   for (let i = 0; i < 6; i++) {
     const { west, south, east, north } = squareAt((i % 3) * 35, Math.floor(i / 3) * 35, 70);
-    const background = { r: 40 * i, g: 100, b: 200 - 30 * i };
+    const colour = (i + shift) % 6;
+    const background = { r: 40 * colour, g: 100, b: 200 - 30 * colour };
     await sharp({ create: { width: 128, height: 128, channels: 3, background } })
       .png()
       .toFile(join(dir, `t${i}.png`));
@@ -67,13 +80,19 @@ describe('a region built from a view set', () => {
   test('verifies, lists and publishes; its rows are the tiles’ embeddings', async () => {
     const store = await emptyStore();
     const source = await sourceOf(await writeTiles());
-    const stages: string[] = [];
+    const progress: BuildProgress[] = [];
+    let ms = 0;
+    const clock = () => new Date(Date.UTC(2026, 4, 6) + 500 * ms++);
     const built = await buildRegion(
-      { source, id: 'painted', version: 'v1', ...about, onProgress: ({ stage }) => stages.push(stage) },
-      { model, store, writeIndex: writeExactIndex, now },
+      { source, id: 'painted', version: 'v1', ...about, onProgress: (step) => progress.push(step) },
+      { model, store, writeIndex: writeExactIndex, now: clock },
     );
     expect(built).toMatchObject({ tileCount: 6, headings: 4, embeddingWidth: TINY_WIDTH, capturedAt: null });
-    expect(new Set(stages)).toEqual(new Set(['embedding', 'imagery', 'writing']));
+    expect(built.overlap).toBe(0.5);
+    expect([...new Set(progress.map(({ stage }) => stage))]).toEqual(['embedding', 'imagery', 'writing']);
+    expect(progress[0]).toEqual({ stage: 'embedding', done: 4, total: 6, ratePerS: 8 });
+    expect(progress.at(-1)).toMatchObject({ stage: 'writing', done: 6, total: 6 });
+    expect(progress.every(({ ratePerS }) => ratePerS > 0)).toBe(true);
     const verified = await verifyRegion(
       { id: 'painted', version: 'v1' },
       { store, openIndex: openExactIndex, model: identity() },
@@ -89,6 +108,52 @@ describe('a region built from a view set', () => {
     expect(best?.similarity).toBeCloseTo(1, 5);
     expect(Math.floor((best?.row ?? -1) / 4)).toBe(3);
     await index.close();
+  });
+
+  test('is found to be that of its source, and not of another one', async () => {
+    const store = await emptyStore();
+    const dir = await writeTiles();
+    await buildRegion(
+      { source: await sourceOf(dir), id: 'painted', version: 'v1', ...about },
+      { model, store, writeIndex: writeExactIndex, now },
+    );
+    const verify = async (from: string) =>
+      verifyRegion(
+        { id: 'painted', version: 'v1' },
+        { store, openIndex: openExactIndex, model: identity(), origin: { source: await sourceOf(from), model } },
+      );
+    await expect(verify(dir)).resolves.toMatchObject({ tileCount: 6 });
+    const other = await writeTiles({ shift: 1 });
+    await expect(verify(other)).rejects.toMatchObject({
+      code: 'REGION_INVALID',
+      data: { file: 'index.faiss' },
+      message: expect.stringMatching(/tile t0 at heading 0/),
+    });
+  });
+
+  test('has imagery on the map where its tiles are', async () => {
+    const store = await emptyStore();
+    const dir = await writeTiles();
+    const built = await buildRegion(
+      { source: await sourceOf(dir), id: 'painted', version: 'v1', ...about },
+      { model, store, writeIndex: writeExactIndex, now },
+    );
+    expect(built.imagery).toMatchObject({ maxZoom: 18, tileType: 'webp' });
+    const archive = await openImagery(store.localPath('regions/painted/v1/imagery.pmtiles'));
+    const [first] = await readViewSetTiles(dir);
+    const corner = [(first?.bounds.west ?? 0) + 1e-5, (first?.bounds.south ?? 0) + 1e-5] as const;
+    const tile = mapTileAt(corner, 18);
+    const bytes = await archive.tile(tile);
+    const { data, info } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true });
+    const world = toWorld(corner);
+    const column = Math.floor((world.x * 2 ** 18 - tile.x) * info.width);
+    const row = Math.floor((world.y * 2 ** 18 - tile.y) * info.height);
+    const [red = 0, green = 0, blue = 0] = data.subarray((row * info.width + column) * info.channels);
+    expect(Math.hypot(red - 0, green - 100, blue - 200)).toBeLessThan(12); // the colour of tile t0
+    // the region lies on the corner of four tiles at every zoom: each shows its quarter
+    expect(await archive.tile({ ...mapTileAt([0.0004, 0.0004], built.imagery.minZoom) })).toBeDefined();
+    expect(await archive.tile({ z: 18, x: 0, y: 0 })).toBeUndefined();
+    await archive.close();
   });
 
   test('has a table that GeoParquet readers understand and a STAC collection', async () => {
@@ -185,6 +250,84 @@ describe('building', () => {
       code: 'INVALID_REQUEST',
       message: expect.stringMatching(message),
     });
+  });
+
+  test('shows the model row r of a tile with azimuth 360 r / R up', async () => {
+    // 200 m of dark ground with a bright mark 20 m north-east of the middle
+    const pixels = painted(400, (x, y) =>
+      Math.hypot(x + 0.5 - 228.3, y + 0.5 - 171.7) < 6 ? [255, 255, 255] : [20, 30, 40],
+    );
+    const image = imageOf('a', squareAt(-100, -100, 200), pixels);
+    const seen: SatelliteTile[] = [];
+    const watched: Model = {
+      ...model,
+      manifest: model.manifest,
+      state: model.state,
+      embedSatellite(batch, options) {
+        seen.push(...batch);
+        return model.embedSatellite(batch, options);
+      },
+    };
+    const [west, south, east, north] = [-1e-5, -1e-5, 1e-5, 1e-5];
+    const area = { type: 'bbox', bbox: [west, south, east, north] } as const;
+    const options = { source: createImagerySource([image]), id: 'one', version: 'v1', ...about, headings: 8, area };
+    const built = await buildRegion(options, { ...(await deps()), model: watched });
+    expect(built).toMatchObject({ tileCount: 1, headings: 8 });
+    expect(seen).toHaveLength(8);
+    for (const [row, crop] of seen.entries()) {
+      const spot = brightSpot(crop);
+      const azimuthDeg = wrap360((Math.atan2(spot.x, -spot.y) * 180) / Math.PI + 45 * row);
+      expect(azimuthDeg).toBeCloseTo(45, 0); // as many degrees to the left as the crop is turned to the right
+      expect((Math.hypot(spot.x, spot.y) * 70) / 128).toBeCloseTo(20, 0);
+    }
+  });
+
+  test('goes through a model whose queue is shorter than a batch', async () => {
+    const narrow = await openOnnxModel({ dir: modelDir, threads: 1, maxQueue: 1 });
+    await narrow.start();
+    try {
+      const store = await emptyStore();
+      const tiles = await sourceOf(await writeTiles());
+      const asked = { source: tiles, id: 'painted', version: 'v1', ...about };
+      const slow = await buildRegion(asked, { model: narrow, store, writeIndex: writeExactIndex, now });
+      const quick = await buildRegion(asked, await deps());
+      expect(slow.files).toEqual(quick.files);
+    } finally {
+      await narrow.stop();
+    }
+  });
+
+  test('that ends half-way through the writing leaves no file behind, and can be done again', async () => {
+    const store = await emptyStore();
+    let puts = 0;
+    const failing: ObjectStore = {
+      ...store,
+      put(key, body, options) {
+        puts++;
+        if (puts === 3) throw new Geo2Error('STORE_FAILED', 'The disk is full.');
+        return store.put(key, body, options);
+      },
+    };
+    const asked = { source, id: 'one', version: 'v1', ...about };
+    const rest = { model, writeIndex: writeExactIndex, now };
+    await expect(buildRegion(asked, { ...rest, store: failing })).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    expect(puts).toBe(3);
+    expect(await keysOf(store)).toEqual([]);
+    await expect(buildRegion(asked, { ...rest, store })).resolves.toMatchObject({ tileCount: 1 });
+  });
+
+  test('stops between batches and map tiles when it is told to', async () => {
+    for (const stage of ['embedding', 'imagery', 'writing'] as const) {
+      const stopping = await deps();
+      const controller = new AbortController();
+      const onProgress = (progress: BuildProgress) => {
+        if (progress.stage === stage) controller.abort();
+      };
+      const asked = { source: await sourceOf(await writeTiles()), id: 'one', version: 'v1', ...about, onProgress };
+      const { signal } = controller;
+      await expect(buildRegion({ ...asked, signal }, stopping)).rejects.toMatchObject({ code: 'CANCELED' });
+      expect(await keysOf(stopping.store)).toEqual([]);
+    }
   });
 
   test('stops when it is told to, and leaves nothing behind', async () => {
