@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
@@ -14,7 +14,7 @@ import {
   slowImage,
   startService,
 } from '../e2e/service.ts';
-import { geo2, start } from './run.ts';
+import { childOf, geo2, start } from './run.ts';
 
 let files: ServiceFiles;
 let photos: string;
@@ -118,7 +118,7 @@ describe('geo2 locate', () => {
     child.stdin?.end();
     await expect.poll(() => printed().stdout, { timeout: 20_000 }).toContain('green.png');
     await setTimeout(500); // the slow photo is with the model now
-    const model = await childOf(child.pid ?? Number.NaN);
+    const model = await childOf(child);
     const startedMs = performance.now();
     child.kill('SIGINT');
     const { code, stderr } = await ended;
@@ -198,12 +198,3 @@ describe('geo2 embed', () => {
     expect(stdout).toMatch(/^green\.png: satellite, 8 numbers by tiny 0\.0\.1: (-?0\.\d{4} ){6}…\n$/);
   });
 });
-
-/** The process that a process has started. */
-async function childOf(pid: number): Promise<number> {
-  for (const name of await readdir('/proc')) {
-    const stat = /^\d+$/.test(name) ? await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '') : '';
-    if (stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] === String(pid)) return Number(name);
-  }
-  throw new Error(`process ${pid} has no child`);
-}

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
@@ -49,4 +50,13 @@ export function start(
     child.once('close', (code) => resolve({ code, stdout, stderr }));
   });
   return { child, ended, printed: () => ({ stdout, stderr }) };
+}
+
+/** The process that a process has started. */
+export async function childOf({ pid }: ChildProcess): Promise<number> {
+  for (const name of await readdir('/proc')) {
+    const stat = /^\d+$/.test(name) ? await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '') : '';
+    if (stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] === String(pid)) return Number(name);
+  }
+  throw new Error(`process ${pid} has no child`);
 }
