@@ -21,7 +21,7 @@ import { createLogger } from '../../src/logging.ts';
 import { type RunningServer, startServer } from '../../src/main.ts';
 import { type WellFormedAnswer, WellFormedAnswerSchema } from './answer-schema.ts';
 import { HELSINKI_DIR, type HelsinkiPair, readHelsinkiPairs } from './helsinki-pairs.ts';
-import { chanceWithin, rankOf, rankRows, similaritiesOf, tilesCovering } from './tile-ranks.ts';
+import { chanceWithin, rankOf, rankRows, similaritiesOf, tilesCovering, tilesNearest } from './tile-ranks.ts';
 
 /**
  * Real pixels through the whole service: a region of ten orthophotos, and the ten street photos that were taken on them. The
@@ -50,7 +50,10 @@ interface Measurement {
   readonly pair: HelsinkiPair;
   readonly condition: Condition;
   readonly answer: WellFormedAnswer;
+  /** Of the first tile that shows the true place. */
   readonly rank: number;
+  /** Of the tile in whose middle the true place is, or nearly. */
+  readonly nearestRank: number;
   /** Tiles that show the true place. */
   readonly right: number;
 }
@@ -132,7 +135,10 @@ describe.skipIf(found === undefined)(title, () => {
       expect(Math.max(...candidates.map(({ similarity }) => similarity))).toBeCloseTo(Math.max(...similarities), 4);
 
       const right = tilesCovering(region, pair.location);
-      measurements.push({ pair, condition, answer, rank: rankOf(right, similarities), right: right.length });
+      const rank = rankOf(right, similarities);
+      const nearestRank = rankOf(tilesNearest(region, pair.location), similarities);
+      expect(nearestRank).toBeGreaterThanOrEqual(rank);
+      measurements.push({ pair, condition, answer, rank, nearestRank, right: right.length });
     });
   });
 
@@ -216,6 +222,7 @@ function photoTable(measured: readonly Measurement[]): string {
       },
     },
     { title: 'rank', align: 'right', cell: ({ rank }) => String(rank) },
+    { title: 'of nearest', align: 'right', cell: ({ nearestRank }) => String(nearestRank) },
   ]);
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createExactIndex } from '../../src/core/retrieval/vector-index.exact.ts';
-import { chanceWithin, rankOf, rankRows, similaritiesOf } from './tile-ranks.ts';
+import { chanceWithin, rankOf, rankRows, similaritiesOf, tilesCovering, tilesNearest } from './tile-ranks.ts';
 
 describe('the rank of the true place', () => {
   test('is that of the first right tile, and other right tiles before or behind it do not count', () => {
@@ -26,6 +26,15 @@ describe('the rank of the true place', () => {
     expect(await rounded(true)).toEqual([0, 0.8]);
     await index.close();
   });
+});
+
+test('of overlapping tiles several show a place, and one is nearest unless it lies between them', () => {
+  // squares of 0.002 degrees in steps of 0.001, west to east
+  const bounds = Float64Array.from([0, 1, 2].flatMap((i) => [i / 1000, 0, (i + 2) / 1000, 0.002]));
+  const region = { tiles: { count: 3, ids: ['a', 'b', 'c'], bounds } };
+  expect(tilesCovering(region, [0.0021, 0.001])).toEqual([1, 2]);
+  expect(tilesNearest(region, [0.0021, 0.001])).toEqual([1]);
+  expect(tilesNearest(region, [0.0015, 0.001])).toEqual([0, 1]);
 });
 
 test('chance finds 1 of 4 right tiles among 160 first once in 40, and surely when all are looked at', () => {

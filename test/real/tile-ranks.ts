@@ -1,6 +1,7 @@
 import type { ReportRow } from '../../src/cli/evaluation/rows.ts';
 import { bootstrap, type Interval, quantile, wilson } from '../../src/cli/evaluation/statistics.ts';
-import { containsPoint } from '../../src/core/geo/bounds.ts';
+import { centreOf, containsPoint } from '../../src/core/geo/bounds.ts';
+import { distanceM } from '../../src/core/geo/great-circle.ts';
 import type { LonLat } from '../../src/core/geo/units.ts';
 import { boundsOfTile, type Region } from '../../src/core/retrieval/region.ts';
 import type { VectorIndex } from '../../src/core/retrieval/vector-index.ts';
@@ -24,6 +25,18 @@ export function tilesCovering({ tiles }: Pick<Region, 'tiles'>, place: LonLat): 
   const ordinals = Array.from({ length: tiles.count }, (_, ordinal) => ordinal);
   return ordinals.filter((ordinal) => containsPoint(boundsOfTile(tiles, ordinal), place));
 }
+
+/** Ordinals of the tiles whose middle is nearest to a place; several where it lies between them. */
+export function tilesNearest({ tiles }: Pick<Region, 'tiles'>, place: LonLat): readonly number[] {
+  const distancesM = Array.from({ length: tiles.count }, (_, ordinal) =>
+    distanceM(centreOf(boundsOfTile(tiles, ordinal)), place),
+  );
+  const leastM = Math.min(...distancesM);
+  return distancesM.flatMap((one, ordinal) => (one <= leastM + AS_NEAR_M ? [ordinal] : []));
+}
+
+/** Half a pixel of a tile makes none the nearer one. */
+const AS_NEAR_M = 0.25;
 
 /**
  * Place in the list, from 1, of the first tile that is right, among all. Every wrong tile that is as similar stands before
