@@ -98,7 +98,7 @@ async function checkImagery({ dir, manifest, tiles }: Region): Promise<void> {
       const centre = centreOf(boundsOfTile(tiles, ordinal));
       for (const zoom of new Set([minZoom, maxZoom])) {
         if ((await archive.tile(mapTileAt(centre, zoom))) !== undefined) continue;
-        throw invalid(file, `has no imagery at zoom ${zoom} where tile ${tiles.ids[ordinal]} is`);
+        throw invalid(file, `has no imagery where tile ${tiles.ids[ordinal]} is (zoom ${zoom})`);
       }
     }
   } finally {
