@@ -1,0 +1,132 @@
+"""The stages on the tiny world: they learn, stop, resume, export, and what they export is what they trained."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from geo2 import export
+from geo2.config import load_config, parse_config, to_dict
+from geo2.evaluate.embedder import Embedder
+from geo2.evaluate.retrieval import CONDITIONS, evaluate_split
+from geo2.train.__main__ import main as train
+from geo2.train.__main__ import minutes_of
+from geo2.train.checkpoint import load_checkpoint
+from geo2.train.plot import plot_run
+from null_island.build import build_world
+from null_island.config import load_config as load_world_config
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+SPLITS = ["train", "val", "cross_area", "pretrain"]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("world")
+    build_world(load_world_config(CONFIGS / "null_island/tiny.yaml"), 11, out, SPLITS, 2)
+    return out
+
+
+@pytest.fixture(scope="module")
+def run(world, tmp_path_factory) -> Path:
+    """A run with both stages, each interrupted once by its budget and resumed with a larger one."""
+    out = tmp_path_factory.mktemp("run")
+    common = ["--config", str(CONFIGS / "geo2/tiny.yaml"), "--data", str(world), "--out", str(out)]
+    for stage in ("gfm", "geomap"):
+        assert train([stage, *common, "--time-budget", "2s"]) == 0
+        steps = load_checkpoint(out / f"{stage}.pt")["step"]
+        assert train([stage, *common, "--time-budget", "4s", "--resume"]) == 0
+        assert load_checkpoint(out / f"{stage}.pt")["step"] > steps > 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def released(run, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("released") / "0.0.1"
+    assert export.main([str(run), "--out", str(out), "--version", "0.0.1"]) == 0
+    return out
+
+
+def test_both_stages_learn_and_log(run):
+    for stage in ("gfm", "geomap"):
+        lines = [json.loads(line) for line in (run / f"{stage}.jsonl").read_text().splitlines()]
+        assert any("val_r1" in line or "val_height_m" in line for line in lines), stage
+        assert all(np.isfinite(v) for line in lines for v in line.values() if isinstance(v, float))
+    assert plot_run(run).stat().st_size > 5_000
+
+
+def test_a_finished_stage_returns_at_once(run, world, capsys):
+    arguments = ["gfm", "--config", str(CONFIGS / "geo2/tiny.yaml"), "--data", str(world), "--out", str(run), "--resume", "--time-budget", "1s"]
+    assert train(arguments) == 0
+    assert "finished already" in capsys.readouterr().out
+
+
+def test_a_stage_without_the_one_before_it_says_so(world, tmp_path, capsys):
+    arguments = ["geomap", "--config", str(CONFIGS / "geo2/tiny.yaml"), "--data", str(world), "--out", str(tmp_path)]
+    assert train(arguments) == 1
+    assert "gfm.pt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "minutes"), [("90m", 90), ("1.5h", 90), ("30s", 0.5), ("7", 7)])
+def test_durations(text, minutes):
+    assert minutes_of(text) == minutes
+
+
+def test_a_wrong_duration_is_a_usage_error(world, tmp_path):
+    with pytest.raises(SystemExit) as stopped:
+        train(["gfm", "--config", str(CONFIGS / "geo2/tiny.yaml"), "--data", str(world), "--out", str(tmp_path), "--time-budget", "soon"])
+    assert stopped.value.code == 2
+
+
+def test_the_export_holds_what_was_trained(run, released):
+    model, config, _ = export.load_trained(run)
+    export.round_weights(model)
+    canvases, masks, tiles = export.golden_inputs(config)
+    embedder = Embedder(released)
+    with torch.inference_mode():
+        ground = model.ground(torch.from_numpy(canvases), torch.from_numpy(masks)).numpy()
+        satellite = model.satellite(torch.from_numpy(tiles)).numpy()
+    assert np.abs(embedder.ground(list(canvases), list(masks)) - ground).max() < 1e-4
+    assert np.abs(embedder.satellite(list(tiles)) - satellite).max() < 1e-4
+    assert np.linalg.norm(ground, axis=1) == pytest.approx(np.ones(len(ground)), abs=1e-5)
+
+
+def test_the_export_takes_any_batch_and_stores_weights_as_fp16(released):
+    embedder = Embedder(released)
+    canvas, mask = np.zeros((96, 384, 3), np.uint8), np.ones((96, 384), np.uint8)
+    one, three = embedder.ground([canvas], [mask]), embedder.ground([canvas] * 3, [mask] * 3)
+    assert np.abs(three - one).max() < 1e-5
+    graph = onnx.load(released / "ground.onnx")
+    assert any(t.data_type == onnx.TensorProto.FLOAT16 for t in graph.graph.initializer)
+    assert graph.opset_import[0].version <= 23 and graph.ir_version <= 13
+    assert not any(node.op_type == "If" for node in graph.graph.node)
+
+
+def test_the_manifest_lists_every_file_with_its_hash(released):
+    manifest = json.loads((released / "manifest.json").read_text())
+    listed = {entry["path"] for entry in manifest["files"]}
+    assert listed == {p.relative_to(released).as_posix() for p in released.rglob("*") if p.is_file()} - {"manifest.json"}
+    assert manifest["golden"]["tolerance"] == 1e-4
+    assert manifest["training"]["config"]["world"] == "tiny"
+
+
+def test_retrieval_of_a_split_gives_rows_of_every_condition(released, world):
+    rows = evaluate_split(Embedder(released), world / "cross_area", "cross_area")
+    conditions = {row["condition"] for row in rows}
+    assert conditions >= {"aligned", "unknown_heading", "fov90", "photo", "aligned_near300"}
+    assert conditions <= {condition.name for condition in CONDITIONS}
+    for row in rows:
+        assert 0 <= row["value"] <= 100
+        assert row["ci95"][0] <= row["value"] <= row["ci95"][1]
+
+
+def test_the_configuration_survives_a_round_trip():
+    config = load_config(CONFIGS / "geo2/mini-gpu.yaml")
+    assert parse_config(to_dict(config)) == config
+    with pytest.raises(ValueError, match="unknown key learning_rat"):
+        parse_config({"geomap_training": {"learning_rat": 1}})
+    with pytest.raises(ValueError, match="expected int"):
+        parse_config({"seed": "one"})
