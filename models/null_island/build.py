@@ -108,6 +108,7 @@ class SplitBuilder:
         self.tiles: list[TileRow] = []
         self.queries: list[QueryRow] = []
         self.poses: list[PoseRow] = []
+        self.rendered = [0, 0]  # tiles, queries: without those of cities that an earlier build finished
 
     def build(self, plans: list[CityPlan]) -> None:
         """Render every city; one that an earlier, interrupted build finished is read back instead."""
@@ -132,6 +133,7 @@ class SplitBuilder:
         city = build_city(plan.seed, span + 2 * MARGIN_M, plan.style)
         tiles = self._render_tiles(plan, city) if self.split.gallery else []
         queries = self._render_queries(plan, city, cities)
+        self.rendered = [self.rendered[0] + len(tiles), self.rendered[1] + len(queries)]
         rows = {
             "tiles": [dataclasses.asdict(row) for row in tiles],
             "queries": [dataclasses.asdict(query) for query, _ in queries],
@@ -331,8 +333,8 @@ def build_world(config: WorldConfig, seed: int, out: Path, splits: list[str], jo
         )
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
-        views = len(builder.tiles) + len(builder.queries)
+        tiles, queries = builder.rendered
         sys.stderr.write(
-            f"{name}: {len(builder.tiles)} tiles, {len(builder.queries)} queries in {seconds:.0f} s, "
-            f"{1000 * seconds / max(1, views):.1f} ms a view on {jobs} threads\n"
+            f"{name}: {len(builder.tiles)} tiles, {len(builder.queries)} queries; rendered {tiles} and {queries} of them in {seconds:.1f} s on "
+            f"{jobs} threads: {1000 * seconds / max(1, tiles + queries):.1f} ms a view, {1000 * seconds / max(1, queries):.1f} ms a pair\n"
         )

@@ -33,7 +33,10 @@ def test_build_writes_the_split_prints_progress_and_the_cost_of_a_view_and_the_c
     assert run("build", "--config", config, "--seed", -3, "--out", tmp_path / "out", "--jobs", 1, "--contact-sheet") == 0
     said = capsys.readouterr()
     assert re.search(r"val city 0 queries: 4/4, \d+\.\d/s, 0 s left", said.err)
-    assert re.search(r"^val: 4 tiles, 4 queries in \d+ s, \d+\.\d ms a view on 1 threads$", said.err, re.MULTILINE)
+    cost = re.search(r"^val: 4 tiles, 4 queries; rendered 4 and 4 of them in (\S+) s on 1 threads: (\S+) ms a view, (\S+) ms a pair$", said.err, re.M)
+    assert cost is not None
+    seconds, view_ms, pair_ms = map(float, cost.groups())
+    assert view_ms == pytest.approx(1000 * seconds / 8, abs=7) and pair_ms == pytest.approx(2 * view_ms, abs=0.2)
     sheet = tmp_path / "out" / "val" / "contact-sheet.png"
     assert said.out == f"{sheet}\n"
     assert len(rows(tmp_path / "out" / "val" / "queries.csv")) == 4

@@ -25,7 +25,9 @@ def test_another_seed_gives_other_images_at_other_places(world: BuiltWorld, conf
     assert [name for name in before if before[name] == after[name]] == []
 
 
-def test_a_build_killed_between_two_cities_goes_on_with_the_second_and_gives_the_same_bytes(world: BuiltWorld, config: WorldConfig, tmp_path: Path):
+def test_a_build_killed_between_two_cities_goes_on_with_the_second_and_gives_the_same_bytes(
+    world: BuiltWorld, config: WorldConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     command = [sys.executable, "-m", "null_island", "build", "--config", CONFIG_FILE, "--seed", str(SEED), "--out", tmp_path, "--splits", "train"]
     environment = {**os.environ, "PYTHONPATH": str(CONFIG_FILE.parents[2])}
     process = subprocess.Popen([str(part) for part in command], stderr=subprocess.DEVNULL, env=environment)
@@ -42,6 +44,7 @@ def test_a_build_killed_between_two_cities_goes_on_with_the_second_and_gives_the
 
     build_world(config, SEED, tmp_path, ["train"], jobs=2)
     assert (tmp_path / "train" / "images" / image.name).stat().st_mtime_ns == written, "the first city was rendered again"
+    assert "train: 72 tiles, 32 queries; rendered 36 and 16 of them in" in capsys.readouterr().err
     assert digests(tmp_path / "train") == digests(world.folder / "train")
     assert not partial.exists()
 
