@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from built_world import CONFIG_FILE, SEED, BuiltWorld, digests
 
-from null_island.build import build_world, fingerprint
+from null_island.build import build_world, city_plans, fingerprint
 from null_island.config import WorldConfig, load_config
 from null_island.hashing import derive_seed, hash3
 
@@ -31,7 +32,7 @@ def test_a_build_killed_between_two_cities_goes_on_with_the_second_and_gives_the
     command = [sys.executable, "-m", "null_island", "build", "--config", CONFIG_FILE, "--seed", str(SEED), "--out", tmp_path, "--splits", "train"]
     environment = {**os.environ, "PYTHONPATH": str(CONFIG_FILE.parents[2])}
     process = subprocess.Popen([str(part) for part in command], stderr=subprocess.DEVNULL, env=environment)
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while not (first := list(tmp_path.glob(".train.*/cities/0.json"))):
         assert process.poll() is None and time.monotonic() < deadline, "the build ended before its first city was finished"
         time.sleep(0.01)
@@ -68,6 +69,11 @@ def test_a_complete_split_is_kept_and_one_of_another_configuration_is_built_agai
 def test_the_fingerprint_depends_on_seed_configuration_and_the_split(config: WorldConfig):
     marks = {fingerprint(config, split, seed) for split in config.splits for seed in (1, 2)}
     assert len(marks) == 2 * len(config.splits)
+
+
+def test_cities_stay_when_a_split_is_added_after_theirs(config: WorldConfig):
+    shorter = dataclasses.replace(config, splits=config.splits[:3])
+    assert city_plans(shorter, SEED) == {name: city_plans(config, SEED)[name] for name in ("train", "val", "cross_area")}
 
 
 def test_seeds_are_the_same_on_every_machine():
