@@ -74,6 +74,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
 
   const loaded = new Map<string, Region>();
   const health = new Map<string, RegionHealth>();
+  let regionsTried = false;
   const regions: RegionSource = { list: () => [...loaded.values()] };
   const limits = { ...DEFAULT_IMAGE_LIMITS, maxBytes: config.maxImageBytes, maxPixels: config.maxPixels };
 
@@ -81,6 +82,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     const ids = config.regions === '*' ? await publishedRegions(store) : config.regions;
     for (const id of ids) health.set(id, { id, status: 'LOADING' });
     for (const id of ids) await loadOne(id); // one after the other: checksums are read at the speed of the disk
+    regionsTried = true;
   }
 
   async function loadOne(id: string): Promise<void> {
@@ -102,9 +104,18 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
 
   async function stop(): Promise<void> {
     await model.stop();
+    regionsTried = false;
     const open = [...loaded.values()];
     loaded.clear();
     await Promise.all(open.map((region) => region.close()));
+  }
+
+  /** "Out of coverage" would be a wrong answer while a region is still being read. */
+  function afterLoading(geolocate: Geolocate): Geolocate {
+    return async (request) => {
+      if (regionsTried) return geolocate(request);
+      throw new Geo2Error('MODEL_UNAVAILABLE', 'The regions are being loaded.', { data: { retryAfterS: 1 } });
+    };
   }
 
   let starting: Promise<void> | undefined;
@@ -120,7 +131,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     regions,
     limits,
     index,
-    geolocate: createGeolocate({ model, regions, limits, nowMs }),
+    geolocate: afterLoading(createGeolocate({ model, regions, limits, nowMs })),
     embed: createEmbed({ model, limits, maxImages: config.maxBatch, nowMs }),
     regionHealth: () => [...health.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
     start() {

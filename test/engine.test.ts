@@ -38,6 +38,18 @@ describe('the engine', () => {
     await engine.stop();
   });
 
+  test('says that it is loading rather than that a place is not covered', async () => {
+    const engine = await openEngine(configOf(), { logger });
+    const image = await colourImage(GREEN);
+    const starting = engine.start();
+    await expect(engine.geolocate({ image })).rejects.toMatchObject({
+      code: 'MODEL_UNAVAILABLE',
+      data: { retryAfterS: 1 },
+    });
+    await starting;
+    await withEngine(engine, async () => expect((await engine.geolocate({ image })).candidates).not.toEqual([]));
+  });
+
   test('loads every region of the store, and only those asked for', async () => {
     const all = await startEngine(configOf(), { logger });
     await withEngine(all, async () => expect(all.regions.list().map(({ id }) => id)).toEqual(['one', 'two']));

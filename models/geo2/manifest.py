@@ -20,7 +20,7 @@ DEFAULT_CALIBRATION = {
     "headingSigmaDeg": 12.0,
     "profiles": {},
 }
-"""What a model answers with until `geo2.release` has fitted it on held-out data."""
+"""What a model answers with until `geo2.calibration` has fitted it on held-out data."""
 
 
 def file_facts(folder: Path) -> list[dict]:

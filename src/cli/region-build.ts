@@ -47,7 +47,7 @@ const spec = {
 as they are; larger ones are cut into overlapping tiles. A version is never changed afterwards.`,
   options,
   examples: [
-    'geo2 region build --from demo/view-set --id null-island-demo',
+    'geo2 region build --from imagery --id my-town --publish',
     'geo2 region build --from imagery --id helsinki --area 24.93,60.16,24.96,60.18 --publish',
   ],
 } as const satisfies CommandSpec;

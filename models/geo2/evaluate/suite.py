@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -41,8 +42,8 @@ def evaluate_suite(config_path: Path, seed: int, out: Path, model: Path | None) 
         write_report(out / "report.json", rows)
     for name in galleries:
         region = name.replace("_", "-")
-        if not (store / "regions" / region / "current.json").exists():
-            run_engine(["region", "build", "--from", str(out / "world" / name), "--id", region, "--publish"], store, folder)
+        shutil.rmtree(store / "regions" / region, ignore_errors=True)  # of another seed or model
+        run_engine(["region", "build", "--from", str(out / "world" / name), "--id", region, "--publish"], store, folder)
         for split in [name, *outside]:
             report = out / f"engine-{name}-{split}.json"
             run_engine(["evaluate", str(out / "world" / split), "--region", region, "--out", str(report)], store, folder)
