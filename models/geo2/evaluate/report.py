@@ -30,12 +30,12 @@ def write_report(path: Path, rows: list[dict]) -> None:
 
 def format_table(rows: list[dict]) -> str:
     """One line a split and condition, metrics side by side."""
-    groups: dict[tuple[str, str, str], dict[str, dict]] = {}
+    groups: dict[tuple[str, str, str, str], dict[str, dict]] = {}
     for row in rows:
-        groups.setdefault((row["task"], row["split"], row["condition"]), {})[row["metric"]] = row
+        groups.setdefault((row["system"], row["task"], row["split"], row["condition"]), {})[row["metric"]] = row
     lines = []
-    for (task, split, condition), metrics in groups.items():
+    for (system, task, split, condition), metrics in groups.items():
         cells = "  ".join(f"{name} {row['value']:g}" for name, row in metrics.items())
         n = max(row["n"] for row in metrics.values())
-        lines.append(f"{task:<10} {split:<14} {condition:<24} n={n:<6} {cells}")
+        lines.append(f"{system:<16} {task:<10} {split:<14} {condition:<24} n={n:<6} {cells}")
     return "\n".join(lines)

@@ -15,6 +15,9 @@ from .metrics import hit_rate, nearest_tile, ranks, semi_positives
 from .report import share_row
 
 HEADINGS = 8
+NEIGHBOUR_WEIGHT = 0.1
+"""Of the four half-overlapping neighbours, as `src/core/regions/neighbour-smoothing.ts` adds them to a region's embeddings."""
+NEIGHBOUR_REACH = 0.6
 PRIOR_RADIUS_M = 300.0
 WIDE_PHOTO_DEG = 85.0
 SEED = 20260101
@@ -83,8 +86,17 @@ def prior_mask(query_m: np.ndarray, tile_m: np.ndarray, half_tile_m: float, rng:
     return np.hypot(beyond[..., 0], beyond[..., 1]) <= PRIOR_RADIUS_M
 
 
+def smooth_over_neighbours(bank: np.ndarray, tile_m: np.ndarray, reach_m: float, weight: float) -> np.ndarray:
+    """[m, R, D] unit vectors -> the same, each with the weighted sum of the tiles within reach at the same orientation."""
+    apart = np.hypot(*(tile_m[:, None] - tile_m[None]).transpose(2, 0, 1))
+    near = ((apart > 0) & (apart < reach_m)).astype(np.float32)
+    smoothed = bank + weight * np.einsum("mn,nrd->mrd", near, bank, optimize=True)
+    return smoothed / np.linalg.norm(smoothed, axis=-1, keepdims=True)
+
+
 def evaluate_split(embedder: Embedder, folder: Path, split: str, conditions: tuple[Condition, ...] = CONDITIONS) -> list[dict]:
-    """Rows of one view set that has tiles and located queries. ValueError when it has none."""
+    """Rows of one view set that has tiles and located queries, for references as a region holds them (the model's name) and for plain
+    ones (`<name>-plain`). ValueError when it has none."""
     view_set = read_view_set(folder)
     if not view_set.tiles or not view_set.queries:
         raise ValueError(f"{folder.name}: expected tiles and queries")
@@ -93,6 +105,8 @@ def evaluate_split(embedder: Embedder, folder: Path, split: str, conditions: tup
     bank = bank.reshape(len(view_set.tiles), HEADINGS, -1)  # [m, R, D]
     origin = view_set.tiles[0].centre
     tile_m = to_metres(np.array([t.centre for t in view_set.tiles]), origin)
+    smoothed = smooth_over_neighbours(bank, tile_m, NEIGHBOUR_REACH * g.tile_m, NEIGHBOUR_WEIGHT)
+    systems = {embedder.name: smoothed, f"{embedder.name}-plain": bank}
     images = dict(zip((q.query_id for q in view_set.queries), load_images(view_set, [q.image for q in view_set.queries]), strict=True))
     rows = []
     for condition in conditions:
@@ -104,24 +118,39 @@ def evaluate_split(embedder: Embedder, folder: Path, split: str, conditions: tup
         rng = np.random.default_rng(SEED)
         shown = [present(q, images[q.query_id], condition, g, rng) for q in queries]
         embedding = embedder.ground([s[0] for s in shown], [s[1] for s in shown])
-        if condition.heading_known:
-            similarity = embedding @ bank[:, 0].T  # [n, m]
-        else:
-            all_headings = np.einsum("nd,mrd->nmr", embedding, bank)
-            similarity = all_headings.max(-1)
         query_m = to_metres(np.array([(q.lon, q.lat) for q in queries]), origin)
         truth = nearest_tile(query_m, tile_m)
-        if condition.prior:
-            allowed = prior_mask(query_m, tile_m, g.tile_m / 2, rng)
-            similarity = np.where(allowed, similarity, -2.0)
-        rows += _rows(embedder.name, split, condition.name, similarity, truth, semi_positives(query_m, tile_m, g.tile_m / 2))
-        if not condition.heading_known:
-            first = similarity.argmax(1)
-            right = np.flatnonzero(first == truth)
-            found = all_headings[right, truth[right]].argmax(-1) * 360 / HEADINGS
-            error = np.abs((found - np.array([shown[i][2] for i in right]) + 180) % 360 - 180)
-            share = 100 * float((error <= 180 / HEADINGS + 1e-6).mean()) if len(right) else 0.0
-            rows.append(share_row(embedder.name, split, condition.name, "heading_right_of_r1", share, len(right)))
+        covering = semi_positives(query_m, tile_m, g.tile_m / 2)
+        allowed = prior_mask(query_m, tile_m, g.tile_m / 2, rng) if condition.prior else None
+        azimuth = np.array([middle for _, _, middle in shown])
+        for system, references in systems.items():
+            rows += _condition_rows(system, split, condition, embedding, references, truth, covering, allowed, azimuth)
+    return rows
+
+
+def _condition_rows(
+    system: str,
+    split: str,
+    condition: Condition,
+    embedding: np.ndarray,
+    bank: np.ndarray,
+    truth: np.ndarray,
+    covering: np.ndarray,
+    allowed: np.ndarray | None,
+    azimuth: np.ndarray,
+) -> list[dict]:
+    """Rows of one condition; azimuth [n]: where each canvas' middle truly looks."""
+    banked = np.einsum("nd,mrd->nmr", embedding, bank[:, :1] if condition.heading_known else bank, optimize=True)
+    similarity = banked.max(-1)  # [n, m]
+    if allowed is not None:
+        similarity = np.where(allowed, similarity, -2.0)
+    rows = _rows(system, split, condition.name, similarity, truth, covering)
+    if not condition.heading_known:
+        right = np.flatnonzero(similarity.argmax(1) == truth)
+        found = banked[right, truth[right]].argmax(-1) * 360 / HEADINGS
+        error = np.abs((found - azimuth[right] + 180) % 360 - 180)
+        share = 100 * float((error <= 180 / HEADINGS + 1e-6).mean()) if len(right) else 0.0
+        rows.append(share_row(system, split, condition.name, "heading_right_of_r1", share, len(right)))
     return rows
 
 

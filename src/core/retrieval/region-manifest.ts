@@ -34,7 +34,11 @@ export const RegionManifestSchema = z
     tileCount: z.int().positive(),
     index: z.strictObject({
       type: z.literal('IndexFlatIP'),
-      parameters: z.strictObject({}),
+      /** What each row took on of its neighbours' (regions/neighbour-smoothing.ts); plain rows when left out. */
+      parameters: z.strictObject({
+        neighbourWeight: z.number().min(0).max(1).optional(),
+        neighbourReachM: z.number().positive().optional(),
+      }),
       file: RelativePathSchema,
     }),
     imagery: z.strictObject({
