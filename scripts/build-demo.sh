@@ -20,6 +20,6 @@ for split in demo out_of_area; do
 done
 cp "$world/demo/world.json" demo/view-set/world.json
 
-GEO2_STORE="file://$PWD/demo/store" bin/geo2 region build --from "$world/demo" --id null-island-demo --version "seed-$seed" \
+GEO2_THREADS=$(nproc) GEO2_STORE="file://$PWD/demo/store" bin/geo2 region build --from "$world/demo" --id null-island-demo --version "seed-$seed" \
   --licence CC0-1.0 --attribution 'Null Island (synthetic)' --publish
 du -sh demo

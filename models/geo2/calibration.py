@@ -19,6 +19,7 @@ def run_engine(arguments: list[str], store: Path, model: Path) -> None:
         "GEO2_MODEL_DIR": str(model.parent.resolve()),
         "GEO2_MODEL_VERSION": model.name,
         "GEO2_LOG_LEVEL": "warn",
+        "GEO2_THREADS": str(os.cpu_count() or 1),
     }
     finished = subprocess.run([str(GEO2), *arguments], env=environment, check=False)
     if finished.returncode != 0:

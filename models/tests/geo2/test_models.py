@@ -115,7 +115,20 @@ def test_an_image_has_the_same_embedding_alone_as_in_a_batch(model: GeoMap):
 
 
 @torch.no_grad()
-def test_the_share_of_valid_pixels_scales_what_the_lift_sees():
+def test_nothing_is_lifted_where_the_mask_is_empty():
+    model = model_of(TINY)
+    grids: list[Tensor] = []
+    model.head.lift.register_forward_hook(lambda _module, _inputs, output: grids.append(output))
+    image, everything = pixels(8, 1, 96, 384, 3), torch.ones(1, 96, 384, dtype=torch.uint8)
+    model.ground(image, masks()["a sector"])  # azimuth -86 to 17 degrees: ahead and to the left
+    model.ground(image, everything)
+    sector, full = (grid[0, -1] for grid in grids)
+    assert full[10:].sum() > 1 and full[:, 14:].sum() > 0.1
+    assert (sector[10:] == 0).all() and (sector[:, 14:] == 0).all() and sector[:8, :9].sum() > 1
+
+
+@torch.no_grad()
+def test_masks_and_range_probabilities_come_at_the_stride_of_the_features():
     model = model_of(TINY)
     image, mask = pixels(8, 1, 96, 384, 3), masks()["a sector"]
     features = model.frozen.ground(image, mask)
