@@ -57,13 +57,15 @@ class EquirectangularToPerspective(nn.Module):
         x = (azimuth / (2 * math.pi) + 0.5) * canvas_width - 0.5
         y = (math.radians(top_deg) - elevation) / math.radians(top_deg - bottom_deg) * canvas_height - 0.5
         index, weight = bilinear_gather(x.flatten(), y.flatten(), canvas_width, canvas_height, wraps=True)
-        self.views, self.size = len(yaws_deg), size_px
+        self.views, self.size, self.canvas = len(yaws_deg), size_px, (canvas_height, canvas_width)
         self.register_buffer("index", index.flatten(), persistent=False)  # [V * size * size * 4]
         self.register_buffer("weight", weight, persistent=False)  # [V * size * size, 4]
 
     def forward(self, canvas: Tensor) -> Tensor:
-        """[B, C, H, W] -> [B, V, C, size, size]."""
-        B, C, _, _ = canvas.shape
+        """[B, C, H, W] -> [B, V, C, size, size]. ValueError for a canvas of another size."""
+        B, C, H, W = canvas.shape
+        if (H, W) != self.canvas:
+            raise ValueError(f"canvas: expected {self.canvas[0]} x {self.canvas[1]} px, got {H} x {W}")
         samples = canvas.flatten(2).index_select(2, self.index)  # [B, C, V * size * size * 4]
         values = (samples.reshape(B, C, -1, 4) * self.weight).sum(-1)  # [B, C, V * size * size]
         return values.reshape(B, C, self.views, self.size, self.size).transpose(1, 2)  # [B, V, C, size, size]

@@ -132,3 +132,9 @@ def test_columns_wrap_where_asked_and_weights_sum_to_one_between_the_outermost_r
     index, weight = bilinear_gather(torch.tensor([7.5, -0.25, 3.0]), torch.tensor([1.0, 2.5, 0.0]), 8, 4, wraps=True)
     assert (image.flatten(2)[:, :, index] * weight).sum(-1).flatten().tolist() == pytest.approx([3.5, 0.25 * 7, 3.0])
     assert weight.sum(-1).tolist() == pytest.approx([1, 1, 1])
+
+
+def test_a_canvas_of_another_size_is_refused_with_both_sizes():
+    e2p = EquirectangularToPerspective(384, 96, 45.0, -45.0, YAWS, 90.0, 32)
+    with pytest.raises(ValueError, match="expected 96 x 384 px, got 100 x 360"):
+        e2p(random_canvas(360, 100))

@@ -1,0 +1,46 @@
+"""The released model, as it lies in the repository."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from geo2.evaluate.suite import released_model
+from geo2.export import onnx_session
+from geo2.manifest import read_manifest
+
+FOLDER = released_model()
+MANIFEST = read_manifest(FOLDER)
+GOLDEN = json.loads((FOLDER / MANIFEST["golden"]["file"]).read_text())
+
+
+def tensor(blob: dict) -> np.ndarray:
+    raw = (FOLDER / "golden" / blob["file"]).read_bytes()
+    return np.frombuffer(raw, np.dtype(blob["dtype"]).newbyteorder("<")).reshape(blob["shape"])
+
+
+@pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: case["graph"])
+def test_onnxruntime_gives_what_torch_gave(case):
+    session = onnx_session(FOLDER / MANIFEST["graphs"][case["graph"]]["file"])
+    answered = session.run(None, {name: tensor(blob) for name, blob in case["inputs"].items()})[0]
+    assert np.abs(answered - tensor(case["outputs"]["embedding"])).max() <= MANIFEST["golden"]["tolerance"] == 1e-4
+
+
+def test_every_file_is_the_one_that_the_manifest_names():
+    for entry in MANIFEST["files"]:
+        content = (FOLDER / entry["path"]).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (entry["sizeBytes"], entry["sha256"]), entry["path"]
+
+
+def test_a_release_stays_under_40_megabytes():
+    assert sum(p.stat().st_size for p in FOLDER.rglob("*") if p.is_file()) < 40e6
+
+
+def test_pixels_under_the_mask_change_nothing():
+    session = onnx_session(FOLDER / MANIFEST["graphs"]["ground"]["file"])
+    rng = np.random.default_rng(0)
+    image, mask = rng.integers(0, 255, (1, 96, 384, 3), dtype=np.uint8), np.zeros((1, 96, 384), np.uint8)
+    mask[:, 20:80, 100:180] = 1
+    other = np.where(mask[..., None] == 1, image, 255 - image)
+    first, second = (session.run(None, {"image": pixels, "mask": mask})[0] for pixels in (image, other))
+    assert np.array_equal(first, second)
