@@ -16,7 +16,7 @@ help: ## what can be done here
 setup: ## install what the demo needs (idempotent)
 	@bash scripts/setup.sh service
 
-setup-all: ## the same plus the Python environment, Chromium and valgrind
+setup-all: ## the same plus the Python environment, and Chromium
 	@bash scripts/setup.sh all
 
 demo: setup ## serve API and page on http://127.0.0.1:8080 (PORT=...)

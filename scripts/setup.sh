@@ -29,7 +29,6 @@ missing_packages() {
   if [ "$scope" = all ]; then
     python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3-venv)
     [ -n "${CHROMIUM_PATH:-}" ] || command -v chromium >/dev/null || need+=(chromium)
-    command -v valgrind >/dev/null || need+=(valgrind)
   fi
   echo "${need[*]:-}"
 }

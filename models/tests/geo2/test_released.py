@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+
 from geo2.evaluate.suite import released_model
 from geo2.export import onnx_session
 from geo2.manifest import read_manifest
