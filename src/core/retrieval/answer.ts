@@ -50,7 +50,10 @@ export function judge({ hits, searchedTiles }: Finding, options: JudgeOptions): 
     status: statusOf(posterior, calibration),
     posterior,
     place,
-    radiusM: radiusOf(hits, posterior, { calibration, confidence }) ?? 0,
+    // worked out when it is asked for: an answer without a location needs none
+    get radiusM() {
+      return radiusOf(hits, posterior, { calibration, confidence }) ?? 0;
+    },
     heading: headingOf(hits, posterior, place, { temperature: calibration.temperature, sigmaDeg: headingSigmaDeg }),
   };
 }

@@ -72,7 +72,8 @@ export async function scopesOf(
 /** The nearest tiles of all scopes together. Errors: those of the index. */
 export async function searchScopes(scopes: readonly Scope[], search: Search): Promise<Finding<Hit>> {
   const found = await Promise.all(scopes.map((scope) => searchOne(scope, search)));
-  const hits = withoutTwins(found.flat().sort((a, b) => b.similarity - a.similarity)).slice(0, MAX_HITS);
+  const ranked = found.flat().sort((a, b) => b.similarity - a.similarity);
+  const hits = (scopes.length > 1 ? withoutTwins(ranked) : ranked).slice(0, MAX_HITS);
   return {
     hits: search.aligned ? hits : await withBanks(hits, search),
     searchedTiles: scopes.reduce((sum, { region, tiles }) => sum + (tiles?.length ?? region.tiles.count), 0),
