@@ -89,7 +89,17 @@ def store_half(path: Path) -> None:
     del model.graph.node[:]
     model.graph.node.extend(casts + nodes)
     del model.graph.value_info[:]
+    strip_notes(model)
     onnx.save(model, path)
+
+
+def strip_notes(model: onnx.ModelProto) -> None:
+    """Remove what the exporter notes of the code's place on the machine that ran it."""
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    for part in (*model.graph.node, *model.graph.initializer, *model.graph.input, *model.graph.output, *model.functions):
+        part.doc_string = ""
+        del part.metadata_props[:]
 
 
 def export_graph(module: nn.Module, path: Path, inputs: dict[str, Tensor]) -> None:

@@ -45,3 +45,8 @@ def test_pixels_under_the_mask_change_nothing():
     other = np.where(mask[..., None] == 1, image, 255 - image)
     first, second = (session.run(None, {"image": pixels, "mask": mask})[0] for pixels in (image, other))
     assert np.array_equal(first, second)
+
+
+def test_graphs_say_nothing_of_the_machine_that_exported_them():
+    for graph in MANIFEST["graphs"].values():
+        assert b".py" not in (FOLDER / graph["file"]).read_bytes()
