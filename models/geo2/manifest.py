@@ -33,7 +33,10 @@ def file_facts(folder: Path) -> list[dict]:
 
 def graph_entry(file: str, inputs: list[tuple[str, str, list[int]]], outputs: list[tuple[str, str, list[int]]]) -> dict:
     """A graph with its tensors (name, dtype, shape without the batch)."""
-    tensor = lambda name, dtype, shape: {"name": name, "dtype": dtype, "shape": ["batch", *shape]}  # noqa: E731
+
+    def tensor(name: str, dtype: str, shape: list[int]) -> dict:
+        return {"name": name, "dtype": dtype, "shape": ["batch", *shape]}
+
     return {"file": file, "inputs": [tensor(*i) for i in inputs], "outputs": [tensor(*o) for o in outputs]}
 
 

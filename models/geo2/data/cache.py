@@ -132,7 +132,10 @@ def _cache_city(
 
 def _prefetched(pool: ThreadPoolExecutor, draw, rows: np.ndarray) -> Iterator[tuple[np.ndarray, list]]:
     batches = np.split(rows, range(BATCH, len(rows), BATCH))
-    make = lambda batch: [draw(int(row)) for row in batch]  # noqa: E731
+
+    def make(batch: np.ndarray) -> list:
+        return [draw(int(row)) for row in batch]
+
     following = pool.submit(make, batches[0])
     for i, batch in enumerate(batches):
         samples = following.result()

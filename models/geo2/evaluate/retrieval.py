@@ -157,7 +157,10 @@ def _condition_rows(
 def _rows(system: str, split: str, condition: str, similarity: np.ndarray, truth: np.ndarray, covering: np.ndarray) -> list[dict]:
     n, references = similarity.shape
     rank, pessimistic = ranks(similarity, truth), ranks(similarity, truth, pessimistic=True)
-    row = lambda metric, percent: share_row(system, split, condition, metric, percent, n)  # noqa: E731
+
+    def row(metric: str, percent: float) -> dict:
+        return share_row(system, split, condition, metric, percent, n)
+
     rows = [row(f"r{k}", 100 * float((rank < k).mean())) for k in (1, 5, 10)]
     rows.append(row("r1pct", 100 * float((rank < references // 100).mean())))
     rows.append(row("r1_pessimistic", 100 * float((pessimistic < 1).mean())))
