@@ -36,10 +36,7 @@ class GfmConfig:
 
 @dataclass(frozen=True)
 class GeoMapConfig:
-    """The embedding. pooling: `geometric` lifts tokens into the metric grid, `mean` is the paper's pooling of tokens.
-
-    gfm_tokens: `pretrained` uses the frozen model's, `none` leaves cross-attention out (an ablation).
-    """
+    """The embedding. pooling: `geometric` lifts tokens into the metric grid, `mean` is the paper's pooling of tokens."""
 
     width: int = 128
     heads: int = 4

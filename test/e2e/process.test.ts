@@ -60,7 +60,8 @@ describe('the process', () => {
       body: await slowImage(8),
       headers: { 'content-type': 'image/png' },
     });
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    const metrics = async () => (await fetch(`${url}/metrics`)).text();
+    await expect.poll(metrics, { timeout: 10_000 }).toMatch(/^inference_pending\{[^}]*\} [1-9]/m);
     child.kill('SIGTERM');
     expect((await inFlight).status).toBe(200);
     expect(await exited).toEqual([0, null]);
