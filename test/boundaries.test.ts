@@ -12,6 +12,11 @@ const rooms: { name: string; holds: RegExp }[] = [
   { name: 'storage', holds: /^core\/storage\// },
   { name: 'inference', holds: /^core\/inference\// },
   { name: 'retrieval', holds: /^core\/retrieval\// },
+  { name: 'database', holds: /^core\/database\// },
+  { name: 'accounts', holds: /^core\/accounts\// },
+  { name: 'outbound', holds: /^core\/outbound\// },
+  { name: 'webhooks', holds: /^core\/webhooks\// },
+  { name: 'jobs', holds: /^core\/jobs\// },
   { name: 'use cases', holds: /^core\// },
   { name: 'handlers', holds: /^handlers\// },
   { name: 'app', holds: /^app\.ts$/ },
@@ -47,7 +52,9 @@ function isSource(specifier: string): boolean {
 
 /** `model.onnx.ts`, `object-store.fs.ts`: a port's adapter, named after its technology. */
 function isAdapter(path: string): boolean {
-  return path.startsWith('core/') && /\/[a-z0-9-]+\.(onnx|faiss|exact|milvus|fs|s3|node)\.ts$/.test(path);
+  return (
+    path.startsWith('core/') && /\/[a-z0-9-]+\.(onnx|faiss|exact|milvus|fs|s3|node|pglite|postgres)\.ts$/.test(path)
+  );
 }
 
 function isCompositionRoot(path: string): boolean {
