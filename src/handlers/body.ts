@@ -89,7 +89,7 @@ function abortOf(signal: AbortSignal): { rejects: Promise<never>; forget: () => 
   return { rejects: promise, forget: () => signal.removeEventListener('abort', onAbort) };
 }
 
-function tooLarge(maxBytes: number): HttpProblem {
+export function tooLarge(maxBytes: number): HttpProblem {
   return new HttpProblem('BODY_TOO_LARGE', `A request's body may have ${maxBytes} bytes.`, {
     headers: { connection: 'close' },
   });

@@ -11,6 +11,7 @@ export type HttpCode =
   | 'NOT_ACCEPTABLE'
   | 'MALFORMED_BODY'
   | 'BODY_TOO_LARGE'
+  | 'UPLOAD_TOO_SLOW'
   | 'UNSUPPORTED_MEDIA_TYPE'
   | 'INTERNAL';
 
@@ -59,6 +60,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
   NOT_ACCEPTABLE: { status: 406, title: 'No such representation', retryable: false },
   MALFORMED_BODY: { status: 400, title: 'The body cannot be read', retryable: false },
   BODY_TOO_LARGE: { status: 413, title: 'The body is too large', retryable: false },
+  UPLOAD_TOO_SLOW: { status: 408, title: 'The body came too slowly', retryable: true },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'The content type is not supported', retryable: false },
   INTERNAL: { status: 500, title: 'The service failed', retryable: true, internal: true },
 };
