@@ -11,6 +11,7 @@ import { type Config, PROGRAM_DIR, readConfig } from './config.ts';
 import { Geo2Error } from './core/errors.ts';
 import type { InferenceObserver } from './core/inference/observer.ts';
 import { createImageFetcher } from './core/outbound/image-fetcher.ts';
+import { createPinnedFetcher } from './core/outbound/pinned-fetcher.ts';
 import { createAddressPolicy } from './core/outbound/public-address.ts';
 import { demoSamples } from './demo-samples.ts';
 import { type Engine, openEngine } from './engine.ts';
@@ -59,11 +60,11 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     ),
   });
   modelName = engine.model.manifest.name;
-  const images = createImageFetcher({
+  const fetcher = createPinnedFetcher({
     isAllowed: createAddressPolicy(config.outboundAllow),
     resolveHost: (host) => lookup(host, { all: true }),
-    timeoutMs: config.requestTimeoutMs * FETCH_SHARE,
   });
+  const images = createImageFetcher({ fetcher, timeoutMs: config.requestTimeoutMs * FETCH_SHARE });
   let draining = false;
   const app = createApp({
     ...engine,
@@ -100,7 +101,6 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     logger.info('stopping: finishing what is in flight');
     await closeServer(server, config.drainTimeoutMs);
     await engine.stop();
-    await images.close();
     metrics.stop();
     logger.info('stopped');
   }

@@ -1,32 +1,15 @@
-import { createServer, type RequestListener } from 'node:http';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { createImageFetcher, type ResolveHost } from '#core/outbound/image-fetcher.ts';
+import { describe, expect, test } from 'vitest';
+import { createImageFetcher } from '#core/outbound/image-fetcher.ts';
+import { createPinnedFetcher, type ResolveHost } from '#core/outbound/pinned-fetcher.ts';
 import { createAddressPolicy } from '#core/outbound/public-address.ts';
+import { serverOf } from './receiver.ts';
 
 const noSignal = new AbortController().signal;
 
-/** A real server on the loopback address, and its port. */
-async function serverOf(listener: RequestListener): Promise<number> {
-  const server = createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the server has no port');
-  return address.port;
-}
-
 function fetcherOf(options: { allow?: string[]; resolveHost?: ResolveHost; timeoutMs?: number } = {}) {
   const { allow = ['127.0.0.0/8'], resolveHost = async () => [{ address: '127.0.0.1', family: 4 }] } = options;
-  const fetcher = createImageFetcher({
-    isAllowed: createAddressPolicy(allow),
-    resolveHost,
-    timeoutMs: options.timeoutMs ?? 2_000,
-  });
-  onTestFinished(() => fetcher.close());
-  return fetcher;
+  const fetcher = createPinnedFetcher({ isAllowed: createAddressPolicy(allow), resolveHost });
+  return createImageFetcher({ fetcher, timeoutMs: options.timeoutMs ?? 2_000 });
 }
 
 describe('an allowed address', () => {
