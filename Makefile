@@ -5,10 +5,11 @@ PORT ?= 8080
 SEED ?= 2026
 OUT ?= out/evaluate
 CONFIG ?= cpu
+EXAMPLES ?= 500
 NODE := node_modules/.bin/node
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-all demo test bench evaluate train-mini
+.PHONY: help setup setup-all demo test fuzz bench evaluate train-mini
 
 help: ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,6 +25,9 @@ demo: setup ## serve API and page on http://127.0.0.1:8080 (PORT=...)
 
 test: setup-all ## everything that CI checks
 	@$(NODE) scripts/test.ts
+
+fuzz: setup-all ## Schemathesis against the running service (EXAMPLES=n for each operation)
+	@$(NODE) scripts/fuzz.ts --examples $(EXAMPLES)
 
 bench: setup-all ## benchmarks; a table and bench/results/*.json
 	@$(NODE) bench/run.ts

@@ -64,10 +64,11 @@ bash native/faiss/build.sh
 
 if [ "$scope" = all ]; then
   stamp=.venv/.installed
-  if [ ! -e "$stamp" ] || [ models/requirements.txt -nt "$stamp" ] || [ models/pyproject.toml -nt "$stamp" ]; then
+  if [ ! -e "$stamp" ] || [ models/requirements.txt -nt "$stamp" ] || [ test/requirements.txt -nt "$stamp" ] ||
+    [ models/pyproject.toml -nt "$stamp" ]; then
     step "Python environment (.venv)"
     [ -x .venv/bin/python ] || python3 -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r models/requirements.txt
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r models/requirements.txt -r test/requirements.txt
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e models
     touch "$stamp"
   else

@@ -72,13 +72,15 @@ const bin = (name: string) => join('node_modules', '.bin', name);
 const python = join('.venv', 'bin', 'python');
 const junit = join(reports, 'pytest.xml');
 const vitest = join(reports, 'vitest.json');
+const fuzz = join(reports, 'schemathesis.xml');
+const ruff = ['models', 'test'];
 
 const stages: Stage[] = [
   { name: 'format and lint (TypeScript)', command: [bin('biome'), 'check', '.'] },
   { name: 'types', command: [bin('tsc'), '--noEmit'] },
   { name: 'types of the page', command: [bin('tsc'), '-p', join('src', 'handlers', 'page')] },
-  { name: 'lint (Python)', command: [python, '-m', 'ruff', 'check', 'models'] },
-  { name: 'format (Python)', command: [python, '-m', 'ruff', 'format', '--check', 'models'] },
+  { name: 'lint (Python)', command: [python, '-m', 'ruff', 'check', ...ruff] },
+  { name: 'format (Python)', command: [python, '-m', 'ruff', 'format', '--check', ...ruff] },
   {
     name: 'models: world, training, export',
     command: [python, '-m', 'pytest', '-q', 'models/tests', `--junitxml=${junit}`],
@@ -95,6 +97,11 @@ const stages: Stage[] = [
       `--outputFile.json=${vitest}`,
     ],
     report: { path: vitest, parse: parseVitest },
+  },
+  {
+    name: 'service against its OpenAPI document: Schemathesis',
+    command: [bin('node'), join('scripts', 'fuzz.ts'), '--examples', '30', '--seed', '1', '--junit', fuzz],
+    report: { path: fuzz, parse: parseJunit },
   },
 ];
 

@@ -11,6 +11,7 @@ import {
   IMAGE_PROBLEMS,
   ImageReferenceSchema,
   ModelNameSchema,
+  ONE_SOURCE,
   problemResponses,
 } from './schemas.ts';
 import { invalidInput, parseInput } from './validate.ts';
@@ -41,7 +42,7 @@ const JsonImageSchema = z
     ({ base64, url }) => (base64 === undefined) !== (url === undefined),
     'needs either base64 or url, and not both',
   )
-  .openapi('EmbedImage', { description: 'headingDeg and fovDeg override those of the request' });
+  .openapi('EmbedImage', { ...ONE_SOURCE, description: 'headingDeg and fovDeg override those of the request' });
 
 const JsonSchema = z
   .strictObject(
@@ -55,7 +56,10 @@ const JsonSchema = z
   .refine(({ image, images }) => (image === undefined) !== (images === undefined), {
     error: 'needs either image or images, and not both',
   })
-  .openapi('EmbedRequest', { example: { view: 'satellite', image: { url: 'https://example.org/tile.jpg' } } });
+  .openapi('EmbedRequest', {
+    oneOf: [{ required: ['image'] }, { required: ['images'] }],
+    example: { view: 'satellite', image: { url: 'https://example.org/tile.jpg' } },
+  });
 
 const QuerySchema = z.strictObject({
   view: ViewSchema,
@@ -130,7 +134,10 @@ function routeOf(maxBatch: number) {
         content: {
           'multipart/form-data': {
             schema: z.object({
-              image: z.array(z.string().openapi({ type: 'string', format: 'binary' })).max(maxBatch),
+              image: z
+                .array(z.string().openapi({ type: 'string', format: 'binary' }))
+                .min(1)
+                .max(maxBatch),
               options: OptionsSchema,
             }),
             encoding: { options: { contentType: 'application/json' } },

@@ -63,6 +63,8 @@ const JsonSchema = z
     },
   });
 
+const REGION_IDS = '^[a-z0-9][a-z0-9-]{0,62}(,[a-z0-9][a-z0-9-]{0,62}){0,99}$';
+
 const QuerySchema = z.strictObject({
   headingDeg: numberText(HeadingSchema).optional(),
   fovDeg: numberText(FovSchema).optional(),
@@ -73,7 +75,7 @@ const QuerySchema = z.strictObject({
     .transform((text) => text.split(',').map((id) => id.trim()))
     .pipe(z.array(RegionIdSchema).max(100, 'may name 100 regions'))
     .optional()
-    .openapi({ type: 'string', description: 'Ids separated by commas' }),
+    .openapi({ type: 'string', pattern: REGION_IDS, description: 'Ids separated by commas' }),
   topK: numberText(TopKSchema).optional(),
   confidence: numberText(ConfidenceSchema).optional(),
 });

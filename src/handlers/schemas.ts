@@ -90,23 +90,30 @@ export const FovSchema = z
 export const RegionIdSchema = z
   .string()
   .regex(REGION_ID, 'is no region id: lower-case letters, digits and -')
-  .openapi({ description: 'As in /v1/regions' });
+  .openapi({ description: 'As in /v1/regions', format: 'region-id' });
+
+/** The rule of an image's two members, for the OpenAPI document. */
+export const ONE_SOURCE = { oneOf: [{ required: ['base64'] }, { required: ['url'] }] };
 
 /** An image in a JSON body. */
 export const ImageReferenceSchema = z
   .strictObject({
-    base64: z.string().min(1, 'is empty').optional().openapi({ description: 'The file’s bytes, base64' }),
+    base64: z
+      .string()
+      .min(1, 'is empty')
+      .optional()
+      .openapi({ format: 'byte', description: 'The file’s bytes, base64' }),
     url: z
       .string()
       .max(2048, 'may have 2048 characters')
       .optional()
-      .openapi({ description: 'http or https, at a public address; redirects are not followed' }),
+      .openapi({ format: 'uri', description: 'http or https, at a public address; redirects are not followed' }),
   })
   .refine(
     ({ base64, url }) => (base64 === undefined) !== (url === undefined),
     'needs either base64 or url, and not both',
   )
-  .openapi('ImageReference');
+  .openapi('ImageReference', ONE_SOURCE);
 
 export const PointSchema = z
   .object({ type: z.literal('Point'), coordinates: LonLatSchema })
