@@ -44,7 +44,9 @@ export type ErrorCode =
   | 'STORE_CONFLICT'
   | 'STORE_FAILED'
   | 'SOURCE_INVALID'
-  | 'INDEX_INVALID';
+  | 'INDEX_INVALID'
+  // state
+  | 'DATABASE_FAILED';
 
 /** The error of work whose caller went away; the signal's reason is its cause. */
 export function canceled(signal: AbortSignal | undefined): Geo2Error {

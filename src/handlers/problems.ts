@@ -55,6 +55,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
   STORE_FAILED: { status: 503, title: 'The store is not available', retryable: true, internal: true },
   SOURCE_INVALID: { ...fault, title: 'The imagery cannot be read' },
   INDEX_INVALID: { ...fault, title: 'A region’s index is damaged' },
+  DATABASE_FAILED: { status: 503, title: 'The database is not available', retryable: true, internal: true },
   NOT_FOUND: { status: 404, title: 'There is nothing here', retryable: false },
   METHOD_NOT_ALLOWED: { status: 405, title: 'The method is not allowed here', retryable: false },
   NOT_ACCEPTABLE: { status: 406, title: 'No such representation', retryable: false },
