@@ -22,11 +22,15 @@ export interface JobError {
   readonly message: string;
 }
 
+/** One request that is answered later, or many images together. */
+export type JobForm = 'single' | 'batch';
+
 export interface Job {
   /** `job_…` */
   readonly id: string;
   readonly tenant: string;
   readonly kind: JobKind;
+  readonly form: JobForm;
   readonly status: JobStatus;
   readonly createdAt: Date;
   /** When a worker first took it up. */
@@ -71,6 +75,7 @@ export interface NewJobItem {
 export interface NewJob {
   readonly tenant: string;
   readonly kind: JobKind;
+  readonly form: JobForm;
   /** 1 to MAX_JOB_ITEMS. */
   readonly items: readonly NewJobItem[];
   /** What wrote the items' objects; undefined when all are URLs. */
@@ -85,6 +90,12 @@ export interface StagedInputs {
   put(bytes: Uint8Array | AsyncIterable<Uint8Array>, options?: { signal?: AbortSignal | undefined }): Promise<JobInput>;
   /** Deletes what was written; for a request that ends without a job. */
   discard(): Promise<void>;
+}
+
+export interface JobsPage {
+  readonly jobs: readonly Job[];
+  /** What to ask for next as `cursor`; undefined on the last page. */
+  readonly next: string | undefined;
 }
 
 export interface JobItemsPage {
@@ -113,6 +124,8 @@ export interface Jobs {
    */
   submit(job: NewJob): Promise<Job>;
   get(tenant: string, id: string): Promise<Job | undefined>;
+  /** Newest first, `limit` (1 to 100) of them. Errors: INVALID_REQUEST for a cursor that no page gave. */
+  list(tenant: string, page: { readonly limit: number; readonly cursor?: string | undefined }): Promise<JobsPage>;
   /** In the order of their index, `limit` (1 to 1,000) from `from`. */
   items(
     tenant: string,
