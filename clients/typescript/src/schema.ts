@@ -1,0 +1,1100 @@
+/**
+ * Generated from the OpenAPI document of the service by `npm run client:generate`; not edited by hand.
+ */
+export interface paths {
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Prometheus metrics */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Prometheus text */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/plain": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where photos can be located */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description GeoJSON */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/geo+json": components["schemas"]["Coverage"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/embed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Images to vectors of the space that both views share
+         * @description A photo and the aerial tile it was taken on point the same way: compare by inner product. Up to 16 images a request.
+         */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description float: a list of numbers (default); base64: little-endian 32-bit floats */
+                    encoding?: "float" | "base64";
+                    fovDeg?: number;
+                    headingDeg?: number;
+                    /** @description ground: a photo or panorama; satellite: one north-up aerial tile */
+                    view?: "ground" | "satellite";
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["EmbedRequest"];
+                    "application/octet-stream": Blob;
+                    "image/jpeg": Blob;
+                    "image/png": Blob;
+                    "image/webp": Blob;
+                    "multipart/form-data": {
+                        image: Blob[];
+                        options: components["schemas"]["EmbedOptions"];
+                    };
+                };
+            };
+            responses: {
+                /** @description The embeddings */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["EmbedAnswer"];
+                    };
+                };
+                /** @description MALFORMED_BODY: The body cannot be read */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description IMAGE_TOO_LARGE: The image is too large
+                 *
+                 *     BODY_TOO_LARGE: The body is too large
+                 */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description IMAGE_UNSUPPORTED: The image is of no supported kind
+                 *
+                 *     UNSUPPORTED_MEDIA_TYPE: The content type is not supported
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description IMAGE_EMPTY: The image is empty
+                 *
+                 *     IMAGE_TRUNCATED: The image is cut off or damaged
+                 *
+                 *     IMAGE_TOO_SMALL: The image is too small
+                 *
+                 *     IMAGE_URL_REFUSED: The image URL is not fetched
+                 *
+                 *     IMAGE_URL_FAILED: The image URL could not be fetched
+                 *
+                 *     INVALID_REQUEST: The request is not valid
+                 *
+                 *     BATCH_TOO_LARGE: The request has too many images
+                 */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description INFERENCE_FAILED: The model failed */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description OVERLOADED: The service is at its capacity
+                 *
+                 *     INFERENCE_CRASHED: The inference process ended
+                 *
+                 *     MODEL_UNAVAILABLE: The model is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description DEADLINE_EXCEEDED: The answer took too long */
+                504: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/geolocate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Where was this photo taken?
+         * @description Three ways to send the image: its bytes with options in the query string, multipart/form-data with `image` and `options` (JSON), or JSON.
+         */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description west,south,east,north; instead of a prior */
+                    bbox?: string;
+                    confidence?: number;
+                    fovDeg?: number;
+                    headingDeg?: number;
+                    /** @description lon,lat,radiusM; instead of a prior */
+                    near?: string;
+                    /** @description Ids separated by commas */
+                    regions?: string;
+                    topK?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["GeolocateRequest"];
+                    "application/octet-stream": Blob;
+                    "image/jpeg": Blob;
+                    "image/png": Blob;
+                    "image/webp": Blob;
+                    "multipart/form-data": {
+                        /** Format: binary */
+                        image: Blob;
+                        options?: components["schemas"]["GeolocateOptions"];
+                    };
+                };
+            };
+            responses: {
+                /** @description An answer, also when the place was not found */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/geo+json": components["schemas"]["GeolocateFeatureCollection"];
+                        "application/json": components["schemas"]["GeolocateAnswer"];
+                    };
+                };
+                /** @description MALFORMED_BODY: The body cannot be read */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description IMAGE_TOO_LARGE: The image is too large
+                 *
+                 *     BODY_TOO_LARGE: The body is too large
+                 */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description IMAGE_UNSUPPORTED: The image is of no supported kind
+                 *
+                 *     UNSUPPORTED_MEDIA_TYPE: The content type is not supported
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description IMAGE_EMPTY: The image is empty
+                 *
+                 *     IMAGE_TRUNCATED: The image is cut off or damaged
+                 *
+                 *     IMAGE_TOO_SMALL: The image is too small
+                 *
+                 *     IMAGE_URL_REFUSED: The image URL is not fetched
+                 *
+                 *     IMAGE_URL_FAILED: The image URL could not be fetched
+                 *
+                 *     INVALID_REQUEST: The request is not valid
+                 *
+                 *     UNKNOWN_REGION: There is no such region
+                 */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description INFERENCE_FAILED: The model failed */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description OVERLOADED: The service is at its capacity
+                 *
+                 *     INFERENCE_CRASHED: The inference process ended
+                 *
+                 *     MODEL_UNAVAILABLE: The model is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description DEADLINE_EXCEEDED: The answer took too long */
+                504: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/regions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The regions in use */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description By id */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Regions"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/regions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One region */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The region */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RegionDetail"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/regions/{id}/imagery/{z}/{x}/{y}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A tile of a region’s imagery for web maps */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                    x: number;
+                    y: number;
+                    z: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Web Mercator tile */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "image/jpeg": Blob;
+                        "image/webp": Blob;
+                    };
+                };
+                /** @description No imagery at this tile */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Unchanged */
+                304: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v2/health/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The process answers */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Alive */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @enum {boolean} */
+                            live: true;
+                        };
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v2/health/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Requests can be served
+         * @description The model is warm and passed its golden check, and a region is loaded. A region that failed to load is listed with its reason.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Ready */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Ready"];
+                    };
+                };
+                /** @description Not ready */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Ready"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v2/models/{name}/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The model can be used */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Ready */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ModelReady"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Not ready */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ModelReady"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        BboxPrior: {
+            /**
+             * @description [west, south, east, north] in degrees; west > east crosses the antimeridian
+             * @example [
+             *       -0.01,
+             *       -0.01,
+             *       0.01,
+             *       0.01
+             *     ]
+             */
+            bbox: number[];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "bbox";
+        };
+        Candidate: {
+            /**
+             * @description [west, south, east, north] in degrees; west > east crosses the antimeridian
+             * @example [
+             *       -0.01,
+             *       -0.01,
+             *       0.01,
+             *       0.01
+             *     ]
+             */
+            bounds: number[];
+            headingDeg?: number;
+            location: components["schemas"]["Point"] & unknown;
+            probability: number;
+            rank: number;
+            regionId: string;
+            similarity: number;
+            tileId: string;
+        };
+        CirclePrior: {
+            /**
+             * @example [
+             *       0.004,
+             *       -0.002
+             *     ]
+             */
+            center: number[];
+            radiusM: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "circle";
+        };
+        /** @description GeoJSON: one feature a region, the ground that its tiles cover */
+        Coverage: {
+            features: {
+                /**
+                 * @description [west, south, east, north] in degrees; west > east crosses the antimeridian
+                 * @example [
+                 *       -0.01,
+                 *       -0.01,
+                 *       0.01,
+                 *       0.01
+                 *     ]
+                 */
+                bbox: number[];
+                geometry: {
+                    coordinates: unknown[];
+                    /** @enum {string} */
+                    type: "MultiPolygon";
+                };
+                id: string;
+                properties: {
+                    attribution: string;
+                    id: string;
+                    metresPerTile: number;
+                    tileCount: number;
+                    version: string;
+                };
+                /** @enum {string} */
+                type: "Feature";
+            }[];
+            /** @enum {string} */
+            type: "FeatureCollection";
+        };
+        EmbedAnswer: {
+            /**
+             * @description float: a list of numbers (default); base64: little-endian 32-bit floats
+             * @enum {string}
+             */
+            encoding: "float" | "base64";
+            /** @description One for each image, in their order */
+            items: {
+                /** @description Unit length, in the encoding asked for */
+                embedding: number[] | string;
+                headingDeg?: number;
+                reasons: string[];
+            }[];
+            model: components["schemas"]["ModelName"];
+            requestId: string;
+            timingMs: {
+                decode: number;
+                inference: number;
+                queue: number;
+                total: number;
+            };
+            /**
+             * @description ground: a photo or panorama; satellite: one north-up aerial tile
+             * @enum {string}
+             */
+            view: "ground" | "satellite";
+            /** @description Floats of one embedding */
+            width: number;
+        };
+        /** @description headingDeg and fovDeg override those of the request */
+        EmbedImage: {
+            /** @description The file’s bytes, base64 */
+            base64?: string;
+            /** @description Horizontal field of view in degrees; beyond 150 a panorama */
+            fovDeg?: number;
+            /** @description Azimuth of the image’s middle, degrees clockwise from north */
+            headingDeg?: number;
+            /** @description http or https, at a public address; redirects are not followed */
+            url?: string;
+        };
+        /**
+         * @description headingDeg and fovDeg hold for every image, and only in the ground view
+         * @example {
+         *       "view": "ground"
+         *     }
+         */
+        EmbedOptions: {
+            /**
+             * @description float: a list of numbers (default); base64: little-endian 32-bit floats
+             * @enum {string}
+             */
+            encoding?: "float" | "base64";
+            /** @description Horizontal field of view in degrees; beyond 150 a panorama */
+            fovDeg?: number;
+            /** @description Azimuth of the image’s middle, degrees clockwise from north */
+            headingDeg?: number;
+            /**
+             * @description ground: a photo or panorama; satellite: one north-up aerial tile
+             * @enum {string}
+             */
+            view: "ground" | "satellite";
+        };
+        /**
+         * @example {
+         *       "view": "satellite",
+         *       "image": {
+         *         "url": "https://example.org/tile.jpg"
+         *       }
+         *     }
+         */
+        EmbedRequest: {
+            /**
+             * @description float: a list of numbers (default); base64: little-endian 32-bit floats
+             * @enum {string}
+             */
+            encoding?: "float" | "base64";
+            /** @description Horizontal field of view in degrees; beyond 150 a panorama */
+            fovDeg?: number;
+            /** @description Azimuth of the image’s middle, degrees clockwise from north */
+            headingDeg?: number;
+            image?: components["schemas"]["EmbedImage"];
+            images?: components["schemas"]["EmbedImage"][];
+            /**
+             * @description ground: a photo or panorama; satellite: one north-up aerial tile
+             * @enum {string}
+             */
+            view: "ground" | "satellite";
+        };
+        GeolocateAnswer: {
+            /** @description The truth lies within radiusM metres with this probability */
+            accuracy?: {
+                confidence: number;
+                radiusM: number;
+            };
+            candidates: components["schemas"]["Candidate"][];
+            heading?: {
+                accuracyDeg: number;
+                deg: number;
+            };
+            location?: components["schemas"]["Point"];
+            model: components["schemas"]["ModelName"];
+            probability: number;
+            /** @description Why the answer deserves less trust: blurry, dark, overexposed, narrow_fov, sky_or_ground_only, … */
+            reasons: string[];
+            region?: {
+                attribution: string;
+                capturedAt: {
+                    end: string;
+                    start: string;
+                } | null;
+                id: string;
+                version: string;
+            };
+            requestId: string;
+            /**
+             * @description matched: this place; ambiguous: several places hold the probability; no_match: none of the searched places; out_of_coverage: no region where the prior points
+             * @enum {string}
+             */
+            status: "matched" | "ambiguous" | "no_match" | "out_of_coverage";
+            timingMs: {
+                decode: number;
+                inference: number;
+                queue: number;
+                search: number;
+                total: number;
+            };
+        };
+        /** @description The answer’s members beside `features`: the location, the accuracy circle and the candidates */
+        GeolocateFeatureCollection: {
+            features: {
+                [key: string]: unknown;
+            }[];
+            /** @enum {string} */
+            type: "FeatureCollection";
+        };
+        /**
+         * @description Everything is optional; an unknown option is refused
+         * @example {
+         *       "topK": 5
+         *     }
+         */
+        GeolocateOptions: {
+            /** @description Probability with which the accuracy radius holds the truth; 0.68 unless asked */
+            confidence?: number;
+            /** @description Horizontal field of view in degrees; beyond 150 a panorama */
+            fovDeg?: number;
+            /** @description Azimuth of the image’s middle, degrees clockwise from north */
+            headingDeg?: number;
+            prior?: components["schemas"]["Prior"];
+            /** @description Search only these regions */
+            regions?: string[];
+            /** @description Candidates to list; 5 unless asked */
+            topK?: number;
+        };
+        /**
+         * @description The options stand beside the image, or together in `options`
+         * @example {
+         *       "image": {
+         *         "url": "https://example.org/photo.jpg"
+         *       },
+         *       "prior": {
+         *         "type": "circle",
+         *         "center": [
+         *           0.004,
+         *           -0.002
+         *         ],
+         *         "radiusM": 300
+         *       }
+         *     }
+         */
+        GeolocateRequest: {
+            /** @description Probability with which the accuracy radius holds the truth; 0.68 unless asked */
+            confidence?: number;
+            /** @description Horizontal field of view in degrees; beyond 150 a panorama */
+            fovDeg?: number;
+            /** @description Azimuth of the image’s middle, degrees clockwise from north */
+            headingDeg?: number;
+            image: components["schemas"]["ImageReference"];
+            prior?: components["schemas"]["Prior"];
+            /** @description Search only these regions */
+            regions?: string[];
+            /** @description Candidates to list; 5 unless asked */
+            topK?: number;
+        };
+        ImageReference: {
+            /** @description The file’s bytes, base64 */
+            base64?: string;
+            /** @description http or https, at a public address; redirects are not followed */
+            url?: string;
+        };
+        ModelName: {
+            name: string;
+            version: string;
+        };
+        ModelReady: {
+            name: string;
+            ready: boolean;
+            /** @description Why it is not READY */
+            reason?: string;
+            /** @enum {string} */
+            state: "LOADING" | "READY" | "UNLOADING" | "UNAVAILABLE";
+            version: string;
+        };
+        /** @description Only when matched or ambiguous */
+        Point: {
+            /**
+             * @example [
+             *       0.004,
+             *       -0.002
+             *     ]
+             */
+            coordinates: number[];
+            /** @enum {string} */
+            type: "Point";
+        };
+        /** @description A GeoJSON Polygon */
+        PolygonPrior: {
+            coordinates: number[][][];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "Polygon";
+        };
+        /** @description Where the photo may have been taken: a circle, a bbox or a GeoJSON Polygon */
+        Prior: components["schemas"]["CirclePrior"] | components["schemas"]["BboxPrior"] | components["schemas"]["PolygonPrior"];
+        /** @description RFC 9457 */
+        Problem: {
+            /** @enum {string} */
+            code: "IMAGE_EMPTY" | "IMAGE_UNSUPPORTED" | "IMAGE_TRUNCATED" | "IMAGE_TOO_LARGE" | "IMAGE_TOO_SMALL" | "IMAGE_URL_REFUSED" | "IMAGE_URL_FAILED" | "INVALID_REQUEST" | "UNKNOWN_REGION" | "BATCH_TOO_LARGE" | "OVERLOADED" | "DEADLINE_EXCEEDED" | "CANCELED" | "INFERENCE_CRASHED" | "INFERENCE_FAILED" | "MODEL_UNAVAILABLE" | "FILE_MISSING" | "FILE_CORRUPT" | "MANIFEST_INVALID" | "MODEL_MISMATCH" | "REGION_INVALID" | "STORE_CONFLICT" | "STORE_FAILED" | "SOURCE_INVALID" | "INDEX_INVALID" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "NOT_ACCEPTABLE" | "MALFORMED_BODY" | "BODY_TOO_LARGE" | "UPLOAD_TOO_SLOW" | "UNSUPPORTED_MEDIA_TYPE" | "INTERNAL";
+            detail: string;
+            /** @description Everything wrong with the request, each with a JSON pointer */
+            errors?: {
+                detail: string;
+                pointer: string;
+            }[];
+            instance: string;
+            requestId: string;
+            /** @description Whether the same request may succeed later */
+            retryable: boolean;
+            status: number;
+            title: string;
+            type: string;
+        };
+        Ready: {
+            /** @description What searches: faiss, or exact where FAISS is not built */
+            index: string;
+            models: components["schemas"]["ModelReady"][];
+            ready: boolean;
+            reason?: string;
+            regions: {
+                file?: string;
+                id: string;
+                reason?: string;
+                /** @enum {string} */
+                status: "LOADING" | "READY" | "UNLOADING" | "UNAVAILABLE";
+                version?: string;
+            }[];
+        };
+        Region: {
+            attribution: string;
+            /**
+             * @description [west, south, east, north] in degrees; west > east crosses the antimeridian
+             * @example [
+             *       -0.01,
+             *       -0.01,
+             *       0.01,
+             *       0.01
+             *     ]
+             */
+            bbox: number[];
+            capturedAt: {
+                end: string;
+                start: string;
+            } | null;
+            createdAt: string;
+            /** @description Directions in which each tile is embedded; 1 means aligned only */
+            headings: number;
+            id: string;
+            imagery: {
+                maxZoom: number;
+                minZoom: number;
+                /** @example image/webp */
+                type: string;
+                /** @description A template with {z}, {x} and {y} */
+                url: string;
+            };
+            licence: string;
+            metresPerTile: number;
+            model: components["schemas"]["ModelName"];
+            tileCount: number;
+            version: string;
+        };
+        RegionDetail: components["schemas"]["Region"] & {
+            /** @description The region’s STAC 1.1 Collection */
+            collection: {
+                [key: string]: unknown;
+            };
+        };
+        Regions: {
+            regions: components["schemas"]["Region"][];
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type BboxPrior = components['schemas']['BboxPrior'];
+export type Candidate = components['schemas']['Candidate'];
+export type CirclePrior = components['schemas']['CirclePrior'];
+export type Coverage = components['schemas']['Coverage'];
+export type EmbedAnswer = components['schemas']['EmbedAnswer'];
+export type EmbedImage = components['schemas']['EmbedImage'];
+export type EmbedOptions = components['schemas']['EmbedOptions'];
+export type EmbedRequest = components['schemas']['EmbedRequest'];
+export type GeolocateAnswer = components['schemas']['GeolocateAnswer'];
+export type GeolocateFeatureCollection = components['schemas']['GeolocateFeatureCollection'];
+export type GeolocateOptions = components['schemas']['GeolocateOptions'];
+export type GeolocateRequest = components['schemas']['GeolocateRequest'];
+export type ImageReference = components['schemas']['ImageReference'];
+export type ModelName = components['schemas']['ModelName'];
+export type ModelReady = components['schemas']['ModelReady'];
+export type Point = components['schemas']['Point'];
+export type PolygonPrior = components['schemas']['PolygonPrior'];
+export type Prior = components['schemas']['Prior'];
+export type Problem = components['schemas']['Problem'];
+export type Ready = components['schemas']['Ready'];
+export type Region = components['schemas']['Region'];
+export type RegionDetail = components['schemas']['RegionDetail'];
+export type Regions = components['schemas']['Regions'];
+export type $defs = Record<string, never>;
+export type operations = Record<string, never>;
