@@ -63,6 +63,15 @@ step "FAISS binding"
 bash native/faiss/build.sh
 
 if [ "$scope" = all ]; then
+  generator=clients/typescript/generator
+  if [ "$generator/package-lock.json" -nt "$generator/node_modules/.package-lock.json" ]; then
+    step "generator of the client's types"
+    npm install --prefix "$generator" --no-save --no-audit --no-fund --loglevel=error
+    touch "$generator/node_modules/.package-lock.json"
+  else
+    step "generator of the client's types: up to date"
+  fi
+
   stamp=.venv/.installed
   if [ ! -e "$stamp" ] || [ models/requirements.txt -nt "$stamp" ] || [ test/requirements.txt -nt "$stamp" ] ||
     [ models/pyproject.toml -nt "$stamp" ]; then

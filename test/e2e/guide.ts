@@ -133,14 +133,17 @@ export interface GuideReader {
   stop(): Promise<void>;
 }
 
-export async function createGuideReader(
-  options: { env?: Readonly<Record<string, string>> } = {},
-): Promise<GuideReader> {
+export interface GuideReaderOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Where programs find packages; the repository's own unless said. */
+  readonly nodeModules?: string;
+}
+
+export async function createGuideReader(options: GuideReaderOptions = {}): Promise<GuideReader> {
   const dir = await mkdtemp(join(tmpdir(), 'geo2-guide-'));
   await mkdir(join(dir, 'bin'));
-  for (const path of ['bin/geo2', 'demo', 'node_modules', 'clients', 'package.json']) {
-    await symlink(join(PROGRAM_DIR, path), join(dir, path));
-  }
+  for (const path of ['bin/geo2', 'demo']) await symlink(join(PROGRAM_DIR, path), join(dir, path));
+  await symlink(options.nodeModules ?? join(PROGRAM_DIR, 'node_modules'), join(dir, 'node_modules'));
   await writeFile(join(dir, '.curlrc'), 'fail-with-body\nsilent\nshow-error\nmax-time = 100\n');
   const variables = join(dir, '.variables');
   await writeFile(variables, '');

@@ -795,15 +795,21 @@ export interface components {
         };
         /** @description headingDeg and fovDeg override those of the request */
         EmbedImage: {
-            /** @description The file’s bytes, base64 */
+            /**
+             * Format: byte
+             * @description The file’s bytes, base64
+             */
             base64?: string;
             /** @description Horizontal field of view in degrees; beyond 150 a panorama */
             fovDeg?: number;
             /** @description Azimuth of the image’s middle, degrees clockwise from north */
             headingDeg?: number;
-            /** @description http or https, at a public address; redirects are not followed */
+            /**
+             * Format: uri
+             * @description http or https, at a public address; redirects are not followed
+             */
             url?: string;
-        };
+        } & (unknown | unknown);
         /**
          * @description headingDeg and fovDeg hold for every image, and only in the ground view
          * @example {
@@ -851,7 +857,7 @@ export interface components {
              * @enum {string}
              */
             view: "ground" | "satellite";
-        };
+        } & (unknown | unknown);
         GeolocateAnswer: {
             /** @description The truth lies within radiusM metres with this probability */
             accuracy?: {
@@ -949,11 +955,17 @@ export interface components {
             topK?: number;
         };
         ImageReference: {
-            /** @description The file’s bytes, base64 */
+            /**
+             * Format: byte
+             * @description The file’s bytes, base64
+             */
             base64?: string;
-            /** @description http or https, at a public address; redirects are not followed */
+            /**
+             * Format: uri
+             * @description http or https, at a public address; redirects are not followed
+             */
             url?: string;
-        };
+        } & (unknown | unknown);
         ModelName: {
             name: string;
             version: string;
