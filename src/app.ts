@@ -36,7 +36,7 @@ export interface AppDeps extends HealthDeps, PageDeps {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly newRequestId: IdentityOptions['newRequestId'];
-  readonly newSpanId: IdentityOptions['newSpanId'];
+  readonly tracer: IdentityOptions['tracer'];
   readonly nowMs: () => number;
   readonly swaggerUiDir: string;
 }

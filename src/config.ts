@@ -85,6 +85,10 @@ const EnvironmentSchema = z.object({
   GEO2_DRAIN_TIMEOUT_MS: integer({ min: 0, max: 600_000, unit: 'milliseconds' }).default(25_000),
   GEO2_OUTBOUND_ALLOW: CidrListSchema.default([]),
   GEO2_LOG_LEVEL: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url({ protocol: /^https?$/, error: 'must be the address of an OTLP/HTTP receiver, such as http://127.0.0.1:4318' })
+    .optional(),
+  OTEL_SERVICE_NAME: z.string().max(100, 'may have 100 characters').default('geo2'),
   HOST: z.string().min(1).default('127.0.0.1'),
   PORT: integer({ min: 0, max: 65_535 }).default(8080),
 });
@@ -116,6 +120,8 @@ export interface Config {
   /** Address ranges that image URLs may reach beside public addresses. */
   readonly outboundAllow: readonly string[];
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+  /** Where traces go; undefined: nowhere, and nothing is traced. */
+  readonly otlp?: { readonly endpoint: string; readonly serviceName: string } | undefined;
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
@@ -155,6 +161,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     drainTimeoutMs: found.GEO2_DRAIN_TIMEOUT_MS,
     outboundAllow: found.GEO2_OUTBOUND_ALLOW,
     logLevel: found.GEO2_LOG_LEVEL,
+    ...(found.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
+      ? {}
+      : { otlp: { endpoint: found.OTEL_EXPORTER_OTLP_ENDPOINT, serviceName: found.OTEL_SERVICE_NAME } }),
     host: found.HOST,
     port: found.PORT,
   };

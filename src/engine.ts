@@ -9,10 +9,12 @@ import { DEFAULT_IMAGE_LIMITS, type ImageLimits } from './core/image/limits.ts';
 import { openOnnxModel } from './core/inference/model.onnx.ts';
 import type { Model } from './core/inference/model.ts';
 import type { InferenceObserver } from './core/inference/observer.ts';
+import { traceModel } from './core/inference/traced-model.ts';
 import { loadRegion, type OpenIndex, type Region, type RegionSource } from './core/retrieval/region.ts';
 import { createFsObjectStore } from './core/storage/object-store.fs.ts';
 import type { ObjectStore } from './core/storage/object-store.ts';
 import { openVersion, readCurrent } from './core/storage/versioned.ts';
+import { NO_TRACER, type Tracer } from './core/tracing/tracer.ts';
 import type { RegionHealth } from './handlers/health.ts';
 
 /** Model, regions and index, put together: what the server and the command line both stand on. */
@@ -38,6 +40,7 @@ export interface Engine {
 export interface EngineDeps {
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>;
   readonly observer?: InferenceObserver | undefined;
+  readonly tracer?: Tracer | undefined;
   readonly nowMs?: (() => number) | undefined;
   /** Environment of the inference process. */
   readonly childEnv?: Readonly<Record<string, string>> | undefined;
@@ -58,7 +61,7 @@ export async function startEngine(config: Config, deps: EngineDeps): Promise<Eng
  * FAISS is asked for and not built.
  */
 export async function openEngine(config: Config, deps: EngineDeps): Promise<Engine> {
-  const { logger, observer = {}, nowMs = () => performance.now(), childEnv = {} } = deps;
+  const { logger, observer = {}, tracer = NO_TRACER, nowMs = () => performance.now(), childEnv = {} } = deps;
   const store = createFsObjectStore({ url: config.storeUrl });
   const { openIndex, index } = await chooseIndex(config.vectorIndex, logger);
   const model = await openOnnxModel({
@@ -71,6 +74,8 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     observer,
     nowMs,
   });
+
+  const traced = traceModel(model, tracer);
 
   const loaded = new Map<string, Region>();
   const health = new Map<string, RegionHealth>();
@@ -131,8 +136,8 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     regions,
     limits,
     index,
-    geolocate: afterLoading(createGeolocate({ model, regions, limits, nowMs })),
-    embed: createEmbed({ model, limits, maxImages: config.maxBatch, nowMs }),
+    geolocate: afterLoading(createGeolocate({ model: traced, regions, limits, nowMs, tracer })),
+    embed: createEmbed({ model: traced, limits, maxImages: config.maxBatch, nowMs, tracer }),
     regionHealth: () => [...health.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
     start() {
       starting ??= startAll();

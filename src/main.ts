@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server, type ServerResponse } from 'node:http';
@@ -13,11 +13,13 @@ import type { InferenceObserver } from './core/inference/observer.ts';
 import { createImageFetcher } from './core/outbound/image-fetcher.ts';
 import { createPinnedFetcher } from './core/outbound/pinned-fetcher.ts';
 import { createAddressPolicy } from './core/outbound/public-address.ts';
+import { traceFetcher } from './core/outbound/traced-fetcher.ts';
 import { demoSamples } from './demo-samples.ts';
 import { type Engine, openEngine } from './engine.ts';
 import { createMetrics } from './handlers/metrics.ts';
 import { createLogger } from './logging.ts';
 import { createImageryReader } from './region-imagery.ts';
+import { openTracer } from './tracing.ts';
 
 /** A load balancer keeps idle connections for 60 s: ours must live longer, or it sends into a closed one. */
 const KEEP_ALIVE_MS = 65_000;
@@ -50,9 +52,11 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
   const version = await programVersion();
   const logger = deps.logger ?? createLogger({ level: config.logLevel, version });
   const metrics = createMetrics();
+  const { tracer, stop: stopTracing } = await openTracer(config.otlp, { version, logger });
   let modelName = 'unknown';
   const engine = await openEngine(config, {
     logger,
+    tracer,
     childEnv: deps.childEnv,
     observer: observing(
       metrics.inferenceObserver(() => modelName),
@@ -60,10 +64,11 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     ),
   });
   modelName = engine.model.manifest.name;
-  const fetcher = createPinnedFetcher({
+  const pinned = createPinnedFetcher({
     isAllowed: createAddressPolicy(config.outboundAllow),
     resolveHost: (host) => lookup(host, { all: true }),
   });
+  const fetcher = traceFetcher(pinned, tracer);
   const images = createImageFetcher({ fetcher, timeoutMs: config.requestTimeoutMs * FETCH_SHARE });
   let draining = false;
   const app = createApp({
@@ -75,7 +80,7 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     metrics,
     logger,
     newRequestId: randomUUID,
-    newSpanId: () => randomBytes(8).toString('hex'),
+    tracer,
     nowMs: () => performance.now(),
     isDraining: () => draining,
     swaggerUiDir: join(PROGRAM_DIR, 'node_modules/swagger-ui-dist'),
@@ -101,6 +106,7 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     logger.info('stopping: finishing what is in flight');
     await closeServer(server, config.drainTimeoutMs);
     await engine.stop();
+    await stopTracing();
     metrics.stop();
     logger.info('stopped');
   }

@@ -5,6 +5,7 @@ import { afterAll, onTestFinished } from 'vitest';
 import type { z } from 'zod';
 import type { GeolocateAnswer, GeolocateRequest } from '#core/geolocate.ts';
 import { openOnnxModel } from '#core/inference/model.onnx.ts';
+import { createPassingTracer } from '#core/tracing/passing-tracer.ts';
 import { type AppDeps, createApp } from '../src/app.ts';
 import { PROGRAM_DIR } from '../src/config.ts';
 import { createMetrics } from '../src/handlers/metrics.ts';
@@ -83,7 +84,7 @@ export async function appUnderTest(overrides: Partial<AppDeps> = {}): Promise<Ap
     metrics,
     logger: createLogger({ level: 'debug', version: '0.0.0' }, { write: (line) => void log.push(JSON.parse(line)) }),
     newRequestId: () => 'generated-id',
-    newSpanId: () => '00000000000000aa',
+    tracer: createPassingTracer({ newSpanId: () => '00000000000000aa' }),
     nowMs: () => performance.now(),
     isDraining: () => false,
     swaggerUiDir: join(PROGRAM_DIR, 'node_modules/swagger-ui-dist'),

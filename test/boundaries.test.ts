@@ -7,6 +7,7 @@ const root = join(import.meta.dirname, '..');
 /** The rooms of `src/`, lowest first: a file may import its own room and those below it. */
 const rooms: { name: string; holds: RegExp }[] = [
   { name: 'errors', holds: /^core\/errors\.ts$/ },
+  { name: 'tracing', holds: /^core\/tracing\// },
   { name: 'geo', holds: /^core\/geo\// },
   { name: 'image', holds: /^core\/image\// },
   { name: 'storage', holds: /^core\/storage\// },
@@ -53,7 +54,8 @@ function isSource(specifier: string): boolean {
 /** `model.onnx.ts`, `object-store.fs.ts`: a port's adapter, named after its technology. */
 function isAdapter(path: string): boolean {
   return (
-    path.startsWith('core/') && /\/[a-z0-9-]+\.(onnx|faiss|exact|milvus|fs|s3|node|pglite|postgres)\.ts$/.test(path)
+    path.startsWith('core/') &&
+    /\/[a-z0-9-]+\.(onnx|faiss|exact|milvus|fs|s3|node|pglite|postgres|otlp)\.ts$/.test(path)
   );
 }
 

@@ -4,6 +4,7 @@ import { type GroundReason, readGroundQuery } from './image/ground-query.ts';
 import type { ImageLimits } from './image/limits.ts';
 import { satelliteTile } from './image/tile.ts';
 import type { EmbedTiming, Model } from './inference/model.ts';
+import { NO_TRACER, type Tracer } from './tracing/tracer.ts';
 
 /** Images to vectors of the shared space: a ground view and the tile it was taken on point the same way. */
 export interface EmbedRequest {
@@ -50,6 +51,7 @@ export interface EmbedDeps {
   /** Images in one request. */
   readonly maxImages: number;
   readonly nowMs: () => number;
+  readonly tracer?: Tracer | undefined;
 }
 
 export type Embed = (request: EmbedRequest) => Promise<EmbedAnswer>;
@@ -58,14 +60,16 @@ export type Embed = (request: EmbedRequest) => Promise<EmbedAnswer>;
  * Errors: BATCH_TOO_LARGE, INVALID_REQUEST (no image), those of `decodeImage` (with `data.index`, the image's place in the
  * request) and those of the model.
  */
-export function createEmbed({ model, limits, maxImages, nowMs }: EmbedDeps): Embed {
+export function createEmbed({ model, limits, maxImages, nowMs, tracer = NO_TRACER }: EmbedDeps): Embed {
   return async (request) => {
     const startedAtMs = nowMs();
     checkCount(request.images.length, maxImages);
     const { signal } = request;
 
     const prepare = request.view === 'ground' ? prepareGround : prepareSatellite;
-    const prepared = await prepare(request);
+    const prepared = await tracer.span('decode', () => prepare(request), {
+      attributes: { 'geo2.images': request.images.length },
+    });
     const decodedAtMs = nowMs();
 
     let timing: EmbedTiming = { queueMs: 0, computeMs: 0 };

@@ -10,6 +10,7 @@ import { calibrationFor, judge, type Verdict } from './retrieval/answer.ts';
 import type { Place } from './retrieval/posterior.ts';
 import type { Region, RegionSource } from './retrieval/region.ts';
 import { type Finding, type Hit, type Scope, scopesOf, searchScopes } from './retrieval/search.ts';
+import { NO_TRACER, type Tracer } from './tracing/tracer.ts';
 
 export interface GeolocateRequest {
   /** Encoded photo or panorama. */
@@ -82,6 +83,7 @@ export interface GeolocateDeps {
   readonly regions: RegionSource;
   readonly limits: ImageLimits;
   readonly nowMs: () => number;
+  readonly tracer?: Tracer | undefined;
 }
 
 export type Geolocate = (request: GeolocateRequest) => Promise<GeolocateAnswer>;
@@ -144,14 +146,17 @@ export function createGeolocate(deps: GeolocateDeps): Geolocate {
   };
 }
 
-function createSeek({ model, regions, limits, nowMs }: GeolocateDeps): (request: GeolocateRequest) => Promise<Sought> {
+function createSeek(deps: GeolocateDeps): (request: GeolocateRequest) => Promise<Sought> {
+  const { model, regions, limits, nowMs, tracer = NO_TRACER } = deps;
   return async (request) => {
     const startedAtMs = nowMs();
     const { headingDeg, fovDeg, prior, signal } = request;
     const chosen = chooseRegions(regions.list(), request.regions);
 
     const minFovDeg = model.manifest.geometry.ground.fovDeg.min;
-    const query = await readGroundQuery(request.image, { limits, headingDeg, fovDeg, minFovDeg, signal });
+    const query = await tracer.span('decode', () =>
+      readGroundQuery(request.image, { limits, headingDeg, fovDeg, minFovDeg, signal }),
+    );
     const aligned = query.headingDeg !== undefined;
     const profile = profileOf(query.view, aligned);
     const decodedAtMs = nowMs();
@@ -168,7 +173,9 @@ function createSeek({ model, regions, limits, nowMs }: GeolocateDeps): (request:
 
     const { embedding, timing } = await embed(query, request, scopedAtMs - startedAtMs);
     const embeddedAtMs = nowMs();
-    const finding = await searchScopes(scopes, { query: embedding, aligned, signal });
+    const finding = await tracer.span('search', () => searchScopes(scopes, { query: embedding, aligned, signal }), {
+      attributes: { 'geo2.regions': scopes.length },
+    });
     const search = scoping + nowMs() - embeddedAtMs;
     return {
       ...sought,

@@ -5,6 +5,8 @@ import type { ProblemCode } from './problems.ts';
 export interface AppEnv {
   Variables: {
     requestId: string;
+    /** Of the W3C trace that the request is in. */
+    traceId?: string | undefined;
     /** A logger that names the request. */
     log: Logger;
     /** Ends when the caller hangs up or the request's time is over. */

@@ -1,10 +1,10 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
-import { matchedRoutes } from 'hono/route';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { InferenceObserver } from '../core/inference/observer.ts';
 import type { AppEnv } from './context.ts';
+import { knownMethod, matchedRoute } from './matched-route.ts';
 
 /** What is counted; the names are fixed (SERVING.md), dashboards depend on them. */
 export interface Metrics {
@@ -157,8 +157,6 @@ export function createMetrics(): Metrics {
   };
 }
 
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
-
 /**
  * One log line and one observation for each request, when its answer's head is ready. Neither holds a query string, a
  * coordinate or anything of an image.
@@ -168,8 +166,8 @@ export function observeRequests(options: { metrics: Metrics; nowMs: () => number
   return async function observe(c, next) {
     const startedAtMs = nowMs();
     await next();
-    const route = matchedRoutes(c).findLast((matched) => matched.method !== 'ALL')?.path ?? 'unmatched';
-    const method = METHODS.has(c.req.method) ? c.req.method : '_OTHER';
+    const route = matchedRoute(c);
+    const method = knownMethod(c);
     const durationMs = nowMs() - startedAtMs;
     const { status } = c.res;
     metrics.onHttpRequest({ method, route, status, durationMs });

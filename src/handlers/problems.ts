@@ -94,6 +94,8 @@ export interface Problem {
   readonly instance: string;
   readonly code: ProblemCode;
   readonly requestId: string;
+  /** Of the W3C trace that the request is in. */
+  readonly traceId?: string;
   readonly retryable: boolean;
   readonly errors?: readonly FieldError[];
 }
@@ -103,7 +105,7 @@ const DEFAULT_RETRY_AFTER_S = 1;
 /** Any error as a problem, with the headers that go with it. */
 export function toProblem(
   thrown: unknown,
-  request: { path: string; requestId: string },
+  request: { path: string; requestId: string; traceId?: string | undefined },
 ): { problem: Problem; headers: Record<string, string> } {
   const error = meant(thrown);
   const code = codeOf(error);
@@ -123,6 +125,7 @@ export function toProblem(
       instance: request.path,
       code,
       requestId: request.requestId,
+      ...(request.traceId === undefined ? {} : { traceId: request.traceId }),
       retryable,
       ...(errors.length === 0 ? {} : { errors }),
     },
@@ -132,7 +135,11 @@ export function toProblem(
 
 /** The last stop of every error: a problem for the caller, and for faults a line with the cause in the log. */
 export const onError: ErrorHandler<AppEnv> = (thrown, c) => {
-  const { problem, headers } = toProblem(thrown, { path: c.req.path, requestId: c.get('requestId') });
+  const { problem, headers } = toProblem(thrown, {
+    path: c.req.path,
+    requestId: c.get('requestId'),
+    traceId: c.get('traceId'),
+  });
   c.set('problemCode', problem.code);
   if (problem.status >= 500) {
     const level = PROBLEMS[problem.code].status === 500 ? 'error' : 'warn';

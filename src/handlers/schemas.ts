@@ -130,6 +130,7 @@ export const ProblemSchema = z
     instance: z.string(),
     code: z.string().openapi({ enum: Object.keys(PROBLEMS) }),
     requestId: z.string(),
+    traceId: z.string().optional().openapi({ description: 'Of the W3C trace that the request is in' }),
     retryable: z.boolean().openapi({ description: 'Whether the same request may succeed later' }),
     errors: z
       .array(z.object({ detail: z.string(), pointer: z.string() }))

@@ -1,5 +1,5 @@
 import { canceled, Geo2Error, throwIfCanceled } from '../errors.ts';
-import type { EmbedOptions } from './model.ts';
+import type { EmbedOptions, ModelRun } from './model.ts';
 import type { InferenceObserver } from './observer.ts';
 
 /**
@@ -27,7 +27,14 @@ export interface BatcherOptions<I, O> {
   readonly nowMs: () => number;
   readonly observer: InferenceObserver;
   /** Runs a batch; an item's own failure takes the place of its output. */
-  readonly execute: (items: readonly I[]) => Promise<{ outputs: readonly (O | Geo2Error)[]; computeMs: number }>;
+  readonly execute: (items: readonly I[]) => Promise<Executed<O>>;
+}
+
+export interface Executed<O> {
+  readonly outputs: readonly (O | Geo2Error)[];
+  readonly computeMs: number;
+  /** Where and when it ran, where that is known. */
+  readonly run?: Pick<ModelRun, 'pid' | 'startedAtMs'>;
 }
 
 interface Call<O> {
@@ -37,6 +44,7 @@ interface Call<O> {
   queueMs: number | undefined;
   computeMs: number;
   settled: boolean;
+  readonly onRun: EmbedOptions['onRun'];
   readonly resolve: () => void;
   readonly reject: (error: Geo2Error) => void;
 }
@@ -68,7 +76,7 @@ export function createBatcher<I, O extends object>(options: BatcherOptions<I, O>
     }
   }
 
-  function enqueue(items: readonly I[], { signal, deadlineMs, onTiming }: EmbedOptions): Promise<O[]> {
+  function enqueue(items: readonly I[], { signal, deadlineMs, onTiming, onRun }: EmbedOptions): Promise<O[]> {
     throwIfCanceled(signal);
     if (deadlineMs !== undefined && deadlineMs <= 0) throw tooLate(deadlineMs);
     if (items.length === 0) return Promise.resolve([]);
@@ -93,6 +101,7 @@ export function createBatcher<I, O extends object>(options: BatcherOptions<I, O>
         queueMs: undefined,
         computeMs: 0,
         settled: false,
+        onRun,
         resolve: () => {
           settle();
           onTiming?.({ queueMs: call.queueMs ?? 0, computeMs: call.computeMs });
@@ -144,7 +153,7 @@ export function createBatcher<I, O extends object>(options: BatcherOptions<I, O>
     const startedAtMs = nowMs();
     for (const { call } of batch) call.queueMs ??= startedAtMs - call.enqueuedAtMs;
     try {
-      const { outputs, computeMs } = await execute(batch.map((entry) => entry.item));
+      const { outputs, computeMs, run } = await execute(batch.map((entry) => entry.item));
       observer.onBatch?.({
         graph,
         size: batch.length,
@@ -152,7 +161,10 @@ export function createBatcher<I, O extends object>(options: BatcherOptions<I, O>
         computeMs,
       });
       itemMs = 0.8 * itemMs + 0.2 * ((nowMs() - startedAtMs) / batch.length);
-      for (const call of new Set(batch.map((entry) => entry.call))) call.computeMs += computeMs;
+      for (const call of new Set(batch.map((entry) => entry.call))) {
+        call.computeMs += computeMs;
+        if (run !== undefined) call.onRun?.({ ...run, computeMs, images: batch.length });
+      }
       batch.forEach((entry, index) => {
         deliver(entry, outputs[index]);
       });

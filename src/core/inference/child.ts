@@ -61,7 +61,8 @@ async function run(request: Extract<ChildRequest, { type: 'run' }>): Promise<Chi
     if (!(tensor.data instanceof Float32Array)) throw new Error(`output ${name} is ${tensor.type}, not float32`);
     outputs[name] = { dtype: 'float32', dims: [...tensor.dims], data: new Float32Array(tensor.data) };
   }
-  return { type: 'result', id: request.id, outputs, computeMs };
+  const startedAtMs = performance.timeOrigin + startedAt;
+  return { type: 'result', id: request.id, outputs, computeMs, startedAtMs, pid: process.pid };
 }
 
 function toOrt(tensor: ChildTensor): Tensor {

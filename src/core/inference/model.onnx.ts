@@ -90,8 +90,12 @@ export async function openOnnxModel(asked: OnnxModelOptions): Promise<Model & { 
       observer,
       execute: async (items) => {
         const child = await supervisor.ready();
-        const { outputs, computeMs } = await child.run(name, stack(graph, items), { timeoutMs: runTimeoutMs });
-        return { outputs: rowsOf(outputs.embedding, items.length, manifest.embedding.width), computeMs };
+        const { outputs, computeMs, ...run } = await child.run(name, stack(graph, items), { timeoutMs: runTimeoutMs });
+        return {
+          outputs: rowsOf(outputs.embedding, items.length, manifest.embedding.width),
+          computeMs,
+          run: { pid: run.pid, startedAtMs: run.startedAtMs },
+        };
       },
     });
   }

@@ -24,6 +24,18 @@ export interface EmbedOptions {
   readonly deadlineMs?: number | undefined;
   /** Told once, just before the call resolves. */
   readonly onTiming?: ((timing: EmbedTiming) => void) | undefined;
+  /** Told of each run that the call took part in, when it has ended well. */
+  readonly onRun?: ((run: ModelRun) => void) | undefined;
+}
+
+/** A run of a graph in its process, which images of several calls may share. */
+export interface ModelRun {
+  /** Of the process that ran it. */
+  readonly pid: number;
+  /** Milliseconds since 1970. */
+  readonly startedAtMs: number;
+  readonly computeMs: number;
+  readonly images: number;
 }
 
 export interface EmbedTiming {

@@ -33,6 +33,10 @@ const ReplySchema = z.discriminatedUnion('type', [
     outputs: z.record(z.string(), TensorSchema),
     /** Time inside the graph. */
     computeMs: z.number(),
+    /** When the run began, milliseconds since 1970. */
+    startedAtMs: z.number(),
+    /** Of the process that ran it. */
+    pid: z.int(),
   }),
   z.object({ type: z.literal('error'), id: z.int(), message: z.string() }),
 ]);

@@ -1,0 +1,41 @@
+import type { Tracer } from '../tracing/tracer.ts';
+import type { EmbedOptions, Model, ModelRun } from './model.ts';
+
+/** The same model, with a span for each call, and in it one for each run in the inference process. */
+export function traceModel(model: Model, tracer: Tracer): Model {
+  const { name, version } = model.manifest;
+
+  function traced<T>(graph: string, embed: (batch: readonly T[], options?: EmbedOptions) => Promise<Float32Array[]>) {
+    return (batch: readonly T[], options: EmbedOptions = {}): Promise<Float32Array[]> => {
+      const attributes = { 'geo2.model': `${name} ${version}`, 'geo2.graph': graph, 'geo2.images': batch.length };
+      return tracer.span(
+        'inference',
+        async () => {
+          const runs: ModelRun[] = [];
+          const embeddings = await embed(batch, { ...options, onRun: (run) => runs.push(run) });
+          // told here, where the call's own span is the active one: a run belongs to whichever call happened to start it
+          for (const { startedAtMs, computeMs, images, pid } of runs) {
+            tracer.record('inference run', {
+              startedAtMs,
+              durationMs: computeMs,
+              attributes: { 'process.pid': pid, 'geo2.images': images },
+            });
+          }
+          return embeddings;
+        },
+        { attributes },
+      );
+    };
+  }
+
+  return {
+    manifest: model.manifest,
+    get state() {
+      return model.state;
+    },
+    start: () => model.start(),
+    stop: () => model.stop(),
+    embedGround: traced('ground', model.embedGround),
+    embedSatellite: traced('satellite', model.embedSatellite),
+  };
+}
