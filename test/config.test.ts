@@ -46,6 +46,8 @@ describe('with variables', () => {
       GEO2_DRAIN_TIMEOUT_MS: '500',
       GEO2_OUTBOUND_ALLOW: '10.0.0.0/8, fd00::/8',
       GEO2_LOG_LEVEL: 'warn',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318',
+      OTEL_SERVICE_NAME: 'geo2-eu',
       HOST: '0.0.0.0',
       PORT: '0',
     });
@@ -66,6 +68,7 @@ describe('with variables', () => {
       drainTimeoutMs: 500,
       outboundAllow: ['10.0.0.0/8', 'fd00::/8'],
       logLevel: 'warn',
+      otlp: { endpoint: 'http://127.0.0.1:4318', serviceName: 'geo2-eu' },
       host: '0.0.0.0',
       port: 0,
     });
