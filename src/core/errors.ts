@@ -28,6 +28,11 @@ export type ErrorCode =
   | 'INVALID_REQUEST'
   | 'UNKNOWN_REGION'
   | 'BATCH_TOO_LARGE'
+  // webhooks
+  | 'WEBHOOK_URL_REFUSED'
+  | 'WEBHOOK_LIMIT'
+  | 'WEBHOOK_DISABLED'
+  | 'SECRET_UNREADABLE'
   // capacity and faults
   | 'OVERLOADED'
   | 'DEADLINE_EXCEEDED'

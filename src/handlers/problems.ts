@@ -40,6 +40,10 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
   INVALID_REQUEST: { status: 422, title: 'The request is not valid', retryable: false },
   UNKNOWN_REGION: { status: 422, title: 'There is no such region', retryable: false },
   BATCH_TOO_LARGE: { status: 422, title: 'The request has too many images', retryable: false },
+  WEBHOOK_URL_REFUSED: { status: 422, title: 'The webhook URL is not accepted', retryable: false },
+  WEBHOOK_LIMIT: { status: 409, title: 'There are too many webhooks', retryable: false },
+  WEBHOOK_DISABLED: { status: 409, title: 'The webhook is disabled', retryable: false },
+  SECRET_UNREADABLE: { ...fault, title: 'A stored secret cannot be read' },
   OVERLOADED: { status: 503, title: 'The service is at its capacity', retryable: true },
   DEADLINE_EXCEEDED: { status: 504, title: 'The answer took too long', retryable: true },
   CANCELED: { status: 400, title: 'The caller went away', retryable: true },
@@ -173,6 +177,7 @@ function pointedAt(code: ProblemCode, detail: string, data: Readonly<Record<stri
   if (Array.isArray(data.errors)) return data.errors.filter(isFieldError);
   if (code === 'UNKNOWN_REGION') return [{ detail, pointer: '#/regions' }];
   if (code === 'BATCH_TOO_LARGE') return [{ detail, pointer: '#/images' }];
+  if (code === 'WEBHOOK_URL_REFUSED') return [{ detail, pointer: '#/url' }];
   if (!code.startsWith('IMAGE_')) return [];
   return [{ detail, pointer: typeof data.index === 'number' ? `#/images/${data.index}` : '#/image' }];
 }
