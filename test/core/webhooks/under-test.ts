@@ -71,7 +71,7 @@ export function useWebhooks(kind: 'pglite' | 'postgres'): () => Webhooks {
       database = createPgliteDatabase({ dataDir, migrations: MIGRATIONS });
     }
     await database.start();
-  }, 120_000);
+  }, 300_000);
   afterAll(async () => {
     await database?.stop();
     for (const close of closers.reverse()) await close();
