@@ -102,7 +102,7 @@ export function createEmbed({ model, limits, maxImages, nowMs, tracer = NO_TRACE
     );
     const canvases = queries.map((query) => query.canvas);
     return {
-      embed: (options) => model.embedGround(canvases, options),
+      embed: async (options) => (await model.embedGround(canvases, options)).map(({ embedding }) => embedding),
       notes: queries.map(({ reasons, headingDeg }) => ({
         reasons,
         ...(headingDeg === undefined ? {} : { headingDeg }),

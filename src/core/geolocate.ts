@@ -9,7 +9,7 @@ import type { EmbedTiming, Model } from './inference/model.ts';
 import { calibrationFor, judge, type Verdict } from './retrieval/answer.ts';
 import type { Place } from './retrieval/posterior.ts';
 import type { Region, RegionSource } from './retrieval/region.ts';
-import { type Finding, type Hit, type Scope, scopesOf, searchScopes } from './retrieval/search.ts';
+import { type Finding, type Hit, type Scope, type Search, scopesOf, searchScopes } from './retrieval/search.ts';
 import { NO_TRACER, type Tracer } from './tracing/tracer.ts';
 
 export interface GeolocateRequest {
@@ -92,8 +92,8 @@ const DEFAULT_TOP_K = 5;
 const DEFAULT_CONFIDENCE = 0.68;
 /** Narrower panoramas are judged as photos are. */
 const PANORAMA_MIN_FOV_DEG = 180;
-/** Rows of a bank beyond which a heading is not checked: it would cost more than the answer did. */
-const MAX_CONFLICT_ROWS = 400_000;
+/** Rows of a bank times vectors of the query beyond which a heading is not checked: it would cost more than the answer did. */
+const MAX_CONFLICT_PRODUCTS = 1_000_000;
 /** A compass may be off by so much without contradicting anything. */
 const MIN_CONFLICT_DEG = 45;
 
@@ -107,8 +107,8 @@ export interface Located extends Finding<Hit> {
 
 interface Sought extends Located {
   readonly scopes: readonly Scope[];
-  /** Undefined where the prior left nothing to search. */
-  readonly embedding: Float32Array | undefined;
+  /** What is searched for; undefined where the prior left nothing to search. */
+  readonly sought: Pick<Search, 'query' | 'hypotheses'> | undefined;
 }
 
 export type Locate = (request: GeolocateRequest) => Promise<Located>;
@@ -163,24 +163,25 @@ function createSeek(deps: GeolocateDeps): (request: GeolocateRequest) => Promise
 
     const scopes = await scopesOf(chosen, prior, signal);
     const scopedAtMs = nowMs();
-    const sought = { query, profile, scopes };
+    const found = { query, profile, scopes };
     const decode = decodedAtMs - startedAtMs;
     const scoping = scopedAtMs - decodedAtMs;
     if (scopes.length === 0) {
       const timingMs = { decode, queue: 0, inference: 0, search: scoping };
-      return { ...sought, embedding: undefined, hits: [], searchedTiles: 0, timingMs };
+      return { ...found, sought: undefined, hits: [], searchedTiles: 0, timingMs };
     }
 
     const { embedding, timing } = await embed(query, request, scopedAtMs - startedAtMs);
     const embeddedAtMs = nowMs();
-    const finding = await tracer.span('search', () => searchScopes(scopes, { query: embedding, aligned, signal }), {
+    const sought = { query: embedding.hypotheses, hypotheses: model.manifest.hypotheses };
+    const finding = await tracer.span('search', () => searchScopes(scopes, { ...sought, aligned, signal }), {
       attributes: { 'geo2.regions': scopes.length },
     });
     const search = scoping + nowMs() - embeddedAtMs;
     return {
-      ...sought,
+      ...found,
       ...finding,
-      embedding,
+      sought,
       timingMs: { decode, queue: timing.queueMs, inference: timing.computeMs, search },
     };
   };
@@ -323,7 +324,7 @@ async function doubtsAbout(verdict: Verdict | undefined, sought: Sought, request
 
 /** A heading under which nothing matched is tried without: it contradicts when the query then matches, looking elsewhere. */
 async function contradictsHeading(
-  { embedding, scopes, query }: Sought,
+  { sought, scopes, query }: Sought,
   { signal, confidence = DEFAULT_CONFIDENCE }: GeolocateRequest,
 ): Promise<boolean> {
   const turnable = scopes.filter(({ region }) => region.manifest.headings > 1);
@@ -331,8 +332,8 @@ async function contradictsHeading(
     (sum, { region, tiles }) => sum + tileCountOf(region, tiles) * region.manifest.headings,
     0,
   );
-  if (embedding === undefined || rows === 0 || rows > MAX_CONFLICT_ROWS) return false;
-  const finding = await searchScopes(turnable, { query: embedding, aligned: false, signal });
+  if (sought === undefined || rows === 0 || rows * sought.query.length > MAX_CONFLICT_PRODUCTS) return false;
+  const finding = await searchScopes(turnable, { ...sought, aligned: false, signal });
   const turned = verdictOf({ ...finding, profile: profileOf(query.view, false) }, { confidence });
   if (turned?.status !== 'matched' || turned.heading === undefined) return false;
   // the canvas is north up by the stated heading: what is found is how far the heading is off

@@ -119,6 +119,23 @@ export function vectorIndexContract(driver: VectorIndexDriver): void {
       await Promise.all([empty.close(), full.close()]);
     });
 
+    test('answers several queries in one call as it answers each alone', async () => {
+      const content = { width: 16, vectors: wholeVectors(300, 16) };
+      const index = await opened(content);
+      const queries = Array.from({ length: 7 }, (_, i) => wholeVectors(1, 16, i + 40));
+      const rows = { rowsPerTile: 4, tiles: Int32Array.of(3, 70, 9, 50), orientation: 2 };
+      for (const options of [{ k: 5 }, { k: 400 }, { k: 5, rows }]) {
+        const together = await index.searchEach(queries, options);
+        const alone = await Promise.all(queries.map((query) => index.search(query, options)));
+        expect(together).toEqual(alone);
+      }
+      expect(await index.searchEach([], { k: 5 })).toEqual([]);
+      await expect(index.searchEach([new Float32Array(16), new Float32Array(15)], { k: 5 })).rejects.toMatchObject({
+        code: 'INDEX_INVALID',
+      });
+      await index.close();
+    });
+
     test('answers many searches at the same time, each its own', async () => {
       const content = { width: 16, vectors: wholeVectors(500, 16) };
       const index = await opened(content);

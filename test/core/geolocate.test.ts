@@ -328,8 +328,8 @@ describe('a caller', () => {
     expect(found.hits.map((hit) => hit.tile)).toEqual([0, 1, 2, 3]);
     const turned = await createLocate(over(region))({ image: photo });
     expect(turned.profile).toBe('photo_unknown_heading');
-    expect(turned.hits[0]?.bank).toHaveLength(4);
-    expect([...(turned.hits[0]?.bank ?? [])].map((similarity) => similarity.toFixed(3))).toEqual([
+    expect(turned.hits[0]?.headings?.headingsDeg).toEqual([0, 90, 180, 270]);
+    expect(turned.hits[0]?.headings?.similarities.map((similarity) => similarity.toFixed(3))).toEqual([
       '0.900',
       '0.200',
       '0.200',

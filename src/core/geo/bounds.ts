@@ -27,6 +27,14 @@ export function containsPoint(bounds: Bounds, [lon, lat]: LonLat): boolean {
   return lat >= bounds.south && lat <= bounds.north && containsLon(bounds, lon);
 }
 
+/** The point of a rectangle that is nearest to a point; the point itself when it lies inside. */
+export function nearestPoint(bounds: Bounds, [lon, lat]: LonLat): LonLat {
+  const middle = centreOf(bounds)[0];
+  const half = widthDeg(bounds) / 2;
+  const away = Math.min(half, Math.max(-half, wrap180(lon - middle)));
+  return [wrap180(middle + away), Math.min(bounds.north, Math.max(bounds.south, lat))];
+}
+
 /** Whether two rectangles share a point; touching counts. */
 export function intersects(a: Bounds, b: Bounds): boolean {
   if (a.south > b.north || b.south > a.north) return false;

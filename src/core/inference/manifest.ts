@@ -54,6 +54,13 @@ const GraphSchema = z.strictObject({
   outputs: z.array(TensorSchema).min(1),
 });
 
+/**
+ * Where the camera of a ground view may stand when the view shows a tile: the tile's centre lies `rightM` right and `aheadM`
+ * ahead of it, in the frame whose up is the tile's, and the canvas' middle looks `turnDeg` clockwise from that frame's up.
+ */
+const HypothesisSchema = z.strictObject({ turnDeg: z.number(), rightM: z.number(), aheadM: z.number() });
+const AT_THE_CENTRE = { turnDeg: 0, rightM: 0, aheadM: 0 };
+
 export const ModelManifestSchema = z
   .strictObject({
     schemaVersion: z.literal(1),
@@ -77,6 +84,8 @@ export const ModelManifestSchema = z
         metresPerTile: z.number().positive(),
       }),
     }),
+    /** Of each row of the ground graph's output `hypotheses`; a model without that output has one, its `embedding`. */
+    hypotheses: z.array(HypothesisSchema).min(1).default([AT_THE_CENTRE]),
     orientationBank: z.object({ recommended: z.int().positive() }),
     graphs: z.object({ ground: GraphSchema, satellite: GraphSchema }).catchall(GraphSchema),
     latent: z.record(z.string(), z.unknown()).nullable(),
@@ -92,11 +101,20 @@ export const ModelManifestSchema = z
       if (listed.has(path)) continue;
       context.issues.push({ code: 'custom', input: path, path: ['files'], message: `${path} is not listed` });
     }
+    const { graphs, hypotheses, embedding } = context.value;
+    const output = graphs.ground.outputs.find(({ name }) => name === 'hypotheses');
+    const [, rows, width] = output?.shape ?? ['batch', 1, embedding.width];
+    const found = hypotheses.some(({ turnDeg }) => turnDeg === 0);
+    if (rows !== hypotheses.length || width !== embedding.width || !found) {
+      const message = `must list one for each of the ${rows} rows of ${width} that the ground graph gives, one of turnDeg 0 among them`;
+      context.issues.push({ code: 'custom', input: hypotheses, path: ['hypotheses'], message });
+    }
   });
 
 export type PosteriorCalibration = z.infer<typeof PosteriorCalibrationSchema>;
 export type CalibrationProfile = z.infer<typeof CalibrationProfileSchema>;
 export type Calibration = z.infer<typeof CalibrationSchema>;
+export type Hypothesis = z.infer<typeof HypothesisSchema>;
 export type ModelManifest = z.infer<typeof ModelManifestSchema>;
 export type ModelGraph = z.infer<typeof GraphSchema>;
 export type SizedFile = z.infer<typeof SizedFileSchema>;

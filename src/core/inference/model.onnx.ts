@@ -6,7 +6,7 @@ import { type Batcher, createBatcher } from './batcher.ts';
 import { type InferenceChild, spawnInferenceChild } from './child-process.ts';
 import { checkGolden } from './golden.ts';
 import { type ModelGraph, type ModelManifest, readModelManifest } from './manifest.ts';
-import type { Model } from './model.ts';
+import type { GroundEmbedding, Model } from './model.ts';
 import type { InferenceObserver } from './observer.ts';
 import type { ChildTensor } from './protocol.ts';
 import { type BackoffOptions, createSupervisor, type Supervisor } from './supervisor.ts';
@@ -53,6 +53,7 @@ const DEFAULT_BACKOFF: BackoffOptions = { firstMs: 250, maxMs: 30_000, stableMs:
 const CLOSE_GRACE_MS = 2_000;
 
 type Item = Readonly<Record<string, Uint8Array>>;
+type Outputs = Readonly<Record<string, ChildTensor>>;
 
 /** A model of ONNX files that run in a supervised child process. Reads the manifest only; `start` loads. */
 export async function openOnnxModel(asked: OnnxModelOptions): Promise<Model & { readonly pid: number | undefined }> {
@@ -77,11 +78,30 @@ export async function openOnnxModel(asked: OnnxModelOptions): Promise<Model & { 
       satellite.rejectAll(error);
     },
   });
-  const ground = batcherOf('ground', manifest.graphs.ground);
-  const satellite = batcherOf('satellite', manifest.graphs.satellite);
+  const { width } = manifest.embedding;
+  const ground = batcherOf('ground', manifest.graphs.ground, groundEmbeddings);
+  const satellite = batcherOf('satellite', manifest.graphs.satellite, (outputs, items) =>
+    rowsOf(outputs.embedding, items, width),
+  );
 
-  function batcherOf(name: string, graph: ModelGraph): Batcher<Item, Float32Array> {
-    return createBatcher<Item, Float32Array>({
+  function groundEmbeddings(outputs: Outputs, items: number): (GroundEmbedding | Geo2Error)[] {
+    const perItem = manifest.hypotheses.length;
+    const single = rowsOf(outputs.embedding, items, width);
+    const all = outputs.hypotheses === undefined ? single : rowsOf(outputs.hypotheses, items * perItem, width);
+    return single.map((embedding, item) => {
+      if (embedding instanceof Geo2Error) return embedding;
+      const rows = all.slice(item * perItem, (item + 1) * perItem);
+      const hypotheses = rows.filter((row) => row instanceof Float32Array);
+      return hypotheses.length === perItem ? { embedding, hypotheses } : notFinite();
+    });
+  }
+
+  function batcherOf<Out extends object>(
+    name: string,
+    graph: ModelGraph,
+    read: (outputs: Outputs, items: number) => (Out | Geo2Error)[],
+  ): Batcher<Item, Out> {
+    return createBatcher<Item, Out>({
       graph: name,
       maxBatch: options.maxBatch,
       maxWaitMs: options.maxWaitMs,
@@ -92,7 +112,7 @@ export async function openOnnxModel(asked: OnnxModelOptions): Promise<Model & { 
         const child = await supervisor.ready();
         const { outputs, computeMs, ...run } = await child.run(name, stack(graph, items), { timeoutMs: runTimeoutMs });
         return {
-          outputs: rowsOf(outputs.embedding, items.length, manifest.embedding.width),
+          outputs: read(outputs, items.length),
           computeMs,
           run: { pid: run.pid, startedAtMs: run.startedAtMs },
         };
@@ -215,8 +235,12 @@ function rowsOf(tensor: ChildTensor | undefined, rows: number, width: number): (
   return Array.from({ length: rows }, (_, row) => {
     const embedding = tensor.data.slice(row * width, (row + 1) * width);
     if (embedding.every(Number.isFinite)) return embedding;
-    return new Geo2Error('INFERENCE_FAILED', 'The model gave values that are not finite for this image.');
+    return notFinite();
   });
+}
+
+function notFinite(): Geo2Error {
+  return new Geo2Error('INFERENCE_FAILED', 'The model gave values that are not finite for this image.');
 }
 
 function checkSize(

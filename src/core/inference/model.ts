@@ -2,6 +2,14 @@ import type { GroundCanvas } from '../image/panorama.ts';
 import type { SatelliteTile } from '../image/tile.ts';
 import type { ModelManifest } from './manifest.ts';
 
+/** What a ground view is embedded to. */
+export interface GroundEmbedding {
+  /** Of a camera that stands at the centre of what a tile shows. */
+  readonly embedding: Float32Array;
+  /** One vector for each of `manifest.hypotheses`, in that order. */
+  readonly hypotheses: readonly Float32Array[];
+}
+
 /** A loaded model, wherever it runs. Embeddings are unit vectors of `manifest.embedding.width` floats, one per item, in order. */
 export interface Model {
   readonly manifest: ModelManifest;
@@ -10,7 +18,7 @@ export interface Model {
   start(): Promise<void>;
   /** Refuses new work, finishes what is queued or running (within `drainMs`), and ends every process it started. */
   stop(): Promise<void>;
-  embedGround(batch: readonly GroundCanvas[], options?: EmbedOptions): Promise<Float32Array[]>;
+  embedGround(batch: readonly GroundCanvas[], options?: EmbedOptions): Promise<GroundEmbedding[]>;
   embedSatellite(batch: readonly SatelliteTile[], options?: EmbedOptions): Promise<Float32Array[]>;
 }
 

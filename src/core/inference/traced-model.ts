@@ -5,8 +5,8 @@ import type { EmbedOptions, Model, ModelRun } from './model.ts';
 export function traceModel(model: Model, tracer: Tracer): Model {
   const { name, version } = model.manifest;
 
-  function traced<T>(graph: string, embed: (batch: readonly T[], options?: EmbedOptions) => Promise<Float32Array[]>) {
-    return (batch: readonly T[], options: EmbedOptions = {}): Promise<Float32Array[]> => {
+  function traced<T, E>(graph: string, embed: (batch: readonly T[], options?: EmbedOptions) => Promise<E[]>) {
+    return (batch: readonly T[], options: EmbedOptions = {}): Promise<E[]> => {
       const attributes = { 'geo2.model': `${name} ${version}`, 'geo2.graph': graph, 'geo2.images': batch.length };
       return tracer.span(
         'inference',

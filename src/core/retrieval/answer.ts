@@ -88,10 +88,10 @@ function headingOf(
   options: { temperature: number; sigmaDeg: number },
 ): HeadingEstimate | undefined {
   const banks = members.flatMap((member) => {
-    const similarities = hits[member]?.bank;
+    const profile = hits[member]?.headings;
     // where everything speaks for "not here" a probability may be 0; the first member still tells a direction
     const weight = Math.max(probabilities[member] ?? 0, member === members[0] ? Number.MIN_VALUE : 0);
-    return similarities === undefined || weight === 0 ? [] : [{ weight, similarities }];
+    return profile === undefined || weight === 0 ? [] : [{ weight, ...profile }];
   });
   return estimateHeading(banks, options);
 }

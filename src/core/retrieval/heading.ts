@@ -1,12 +1,18 @@
 import { angleBetweenDeg, toDeg, toRad, wrap180, wrap360 } from '../geo/units.ts';
 import { NORMAL_REACH, normalBelow, quantileOf } from './normal.ts';
 
-/** What a tile says about the direction of a query, whose canvas' middle looks towards azimuth 360 r / R when row r fits. */
-export interface TileBank {
+/** How well a tile fits a query whose canvas' middle looks towards each of several azimuths. */
+export interface HeadingProfile {
+  /** Degrees, ascending from 0 or more to less than 360. */
+  readonly headingsDeg: readonly number[];
+  /** Of each heading. */
+  readonly similarities: readonly number[];
+}
+
+/** What a tile says about the direction of a query. */
+export interface TileBank extends HeadingProfile {
   /** Probability of the tile, of any unit. */
   readonly weight: number;
-  /** Similarity of every row of the bank, R of them. */
-  readonly similarities: Float32Array;
 }
 
 export interface HeadingEstimate {
@@ -24,9 +30,9 @@ interface Peak {
 const CONFIDENCE = 0.68;
 
 /**
- * The heading that the tiles of a place agree on. Every local maximum of a tile's bank is a hypothesis, refined between the
- * rows by a parabola and weighted by tile and by exp(similarity / T); the heaviest one with those beside it is the answer.
- * The others, such as the opposite end of a street, widen its accuracy. Undefined where a bank has one row.
+ * The heading that the tiles of a place agree on. Every local maximum of a tile's profile is a candidate, refined between the
+ * headings by a parabola and weighted by tile and by exp(similarity / T); the heaviest one with those beside it is the
+ * answer. The others, such as the opposite end of a street, widen its accuracy. Undefined where one heading was tried.
  */
 export function estimateHeading(
   banks: readonly TileBank[],
@@ -36,31 +42,45 @@ export function estimateHeading(
     .flatMap((bank) => peaksOf(bank, temperature))
     .sort((a, b) => b.weight - a.weight || a.deg - b.deg);
   const [strongest] = peaks;
-  const rows = banks[0]?.similarities.length ?? 0;
-  if (strongest === undefined || rows < 2) return undefined;
+  const headings = banks[0]?.headingsDeg.length ?? 0;
+  if (strongest === undefined || headings < 2) return undefined;
 
-  const beside = peaks.filter(({ deg }) => angleBetweenDeg(deg, strongest.deg) <= 360 / rows);
+  const beside = peaks.filter(({ deg }) => angleBetweenDeg(deg, strongest.deg) <= 360 / headings);
   const deg = meanDeg(beside);
   return { deg, accuracyDeg: accuracyOf(peaks, deg, sigmaDeg) };
 }
 
-function peaksOf({ weight, similarities }: TileBank, temperature: number): Peak[] {
-  const rows = similarities.length;
-  const at = (row: number): number => similarities[(row + rows) % rows] ?? Number.NEGATIVE_INFINITY;
+function peaksOf({ weight, headingsDeg, similarities }: TileBank, temperature: number): Peak[] {
+  const count = similarities.length;
+  const at = (i: number): number => similarities[(i + count) % count] ?? Number.NEGATIVE_INFINITY;
+  const gapAfter = (i: number): number => {
+    const [from = 0, to = 0] = [headingsDeg[(i + count) % count], headingsDeg[(i + 1) % count]];
+    return to > from ? to - from : to + 360 - from;
+  };
   const best = Math.max(...similarities);
   const peaks: Peak[] = [];
-  for (let row = 0; row < rows; row++) {
-    if (at(row) < at(row - 1) || at(row) < at(row + 1)) continue;
-    const deg = (360 / rows) * (row + topOfParabola(at(row - 1), at(row), at(row + 1)));
-    peaks.push({ deg: wrap360(deg), weight: weight * Math.exp((at(row) - best) / temperature) });
+  for (const [i, headingDeg] of headingsDeg.entries()) {
+    if (at(i) < at(i - 1) || at(i) < at(i + 1)) continue;
+    const before = { awayDeg: gapAfter(i - 1), rise: at(i - 1) - at(i) };
+    const after = { awayDeg: gapAfter(i), rise: at(i + 1) - at(i) };
+    const deg = headingDeg + topOfParabola(before, after);
+    peaks.push({ deg: wrap360(deg), weight: weight * Math.exp((at(i) - best) / temperature) });
   }
   return peaks;
 }
 
-/** Where a parabola through three values at -1, 0 and 1 has its top, the middle value being the largest: -0.5..0.5. */
-function topOfParabola(before: number, middle: number, after: number): number {
-  const curvature = before - 2 * middle + after;
-  return curvature < 0 ? (before - after) / (2 * curvature) : 0;
+interface Beside {
+  readonly awayDeg: number;
+  /** How much more similar than the middle; 0 or less. */
+  readonly rise: number;
+}
+
+/** Where a parabola through the middle and what lies on both sides of it has its top: at most half way to either, in degrees. */
+function topOfParabola(before: Beside, after: Beside): number {
+  const slopes = [before.rise / before.awayDeg, after.rise / after.awayDeg] as const;
+  const curvature = (slopes[0] + slopes[1]) / (before.awayDeg + after.awayDeg);
+  if (!(curvature < 0)) return 0;
+  return -(slopes[1] - curvature * after.awayDeg) / (2 * curvature);
 }
 
 function meanDeg(peaks: readonly Peak[]): number {

@@ -1,25 +1,28 @@
-import { type Bounds, centreOf, toBbox } from '../geo/bounds.ts';
+import { type Bounds, centreOf, nearestPoint, toBbox } from '../geo/bounds.ts';
+import { createLocalFrame } from '../geo/local-frame.ts';
 import type { Prior } from '../geo/prior.ts';
-import type { LonLat } from '../geo/units.ts';
+import { type LonLat, toRad, wrap360 } from '../geo/units.ts';
+import type { Hypothesis } from '../inference/manifest.ts';
+import type { HeadingProfile } from './heading.ts';
 import { boundsOfTile, type Region } from './region.ts';
 import { partInside, rectangleAround, tilesTouched } from './tile-selection.ts';
 
 /** What is judged of a reference tile that a query was compared with. */
 export interface TileMatch {
   readonly bounds: Bounds;
-  /** Middle of the tile, or of that part of it where the prior may lie. */
+  /** Where the camera stands if the view shows this tile: by the hypothesis that fits best, within what the prior leaves of the tile. */
   readonly centre: LonLat;
-  /** Cosine, at the orientation that fits best. */
+  /** Cosine, at the hypothesis and orientation that fit best. */
   readonly similarity: number;
-  /** Similarity of each orientation, R of them; only for the best tiles of a query of unknown heading. */
-  readonly bank?: Float32Array;
+  /** How well each heading fits; only for the best tiles of a query of unknown heading. */
+  readonly headings?: HeadingProfile;
 }
 
 export interface Hit extends TileMatch {
   readonly region: Region;
   /** Ordinal in the region. */
   readonly tile: number;
-  /** Azimuth of the canvas' middle that the best orientation implies, degrees; 0 for an aligned query. */
+  /** Azimuth of the canvas' middle that hypothesis and orientation imply, degrees; 0 for an aligned query. */
   readonly headingDeg: number;
 }
 
@@ -32,7 +35,9 @@ export interface Finding<Match extends TileMatch = TileMatch> {
 }
 
 export interface Search {
-  readonly query: Float32Array;
+  /** One vector for each of `hypotheses`. */
+  readonly query: readonly Float32Array[];
+  readonly hypotheses: readonly Hypothesis[];
   /** Whether the canvas is north up: then one orientation is searched, otherwise all. */
   readonly aligned: boolean;
   readonly signal?: AbortSignal | undefined;
@@ -51,6 +56,9 @@ export interface Scope {
 const MAX_HITS = 256;
 /** Rows asked for to find so many tiles when each has several orientations. */
 const ROWS_PER_HIT = 4;
+/** Rows asked for by all hypotheses together, and by each at least: what one misses of a tile, another finds. */
+const MAX_ROWS = 4096;
+const MIN_ROWS = 128;
 /** Tiles whose whole bank is read; a place has at most nine tiles that overlap its strongest by half. */
 const BANKS = 16;
 
@@ -75,27 +83,57 @@ export async function searchScopes(scopes: readonly Scope[], search: Search): Pr
   const ranked = found.flat().sort((a, b) => b.similarity - a.similarity);
   const hits = (scopes.length > 1 ? withoutTwins(ranked) : ranked).slice(0, MAX_HITS);
   return {
-    hits: search.aligned ? hits : await withBanks(hits, search),
+    hits: search.aligned ? hits : await withHeadings(hits, search),
     searchedTiles: scopes.reduce((sum, { region, tiles }) => sum + (tiles?.length ?? region.tiles.count), 0),
   };
 }
 
-async function searchOne({ region, tiles, rectangle }: Scope, { query, aligned, signal }: Search): Promise<Hit[]> {
+async function searchOne(scope: Scope, search: Search): Promise<Hit[]> {
+  const { region, tiles, rectangle } = scope;
   const { headings } = region.manifest;
-  const neighbours = await region.index.search(query, {
-    k: aligned ? MAX_HITS : MAX_HITS * Math.min(headings, ROWS_PER_HIT),
-    rows: { rowsPerTile: headings, tiles, orientation: aligned ? 0 : undefined },
-    signal,
-  });
-  const hits = new Map<number, Hit>();
-  for (const { row, similarity } of neighbours) {
-    const tile = Math.floor(row / headings);
-    if (hits.has(tile)) continue; // neighbours come best first: this one is turned worse
-    const bounds = boundsOfTile(region.tiles, tile);
-    const centre = centreOf(rectangle === undefined ? bounds : partInside(bounds, rectangle));
-    hits.set(tile, { region, tile, bounds, centre, similarity, headingDeg: ((row % headings) * 360) / headings });
+  const asked = competing(search);
+  const rowsOfOne = search.aligned ? MAX_HITS : MAX_HITS * Math.min(headings, ROWS_PER_HIT);
+  const k = Math.min(rowsOfOne, Math.max(MIN_ROWS, Math.ceil(MAX_ROWS / asked.length)));
+  const found = await region.index.searchEach(
+    asked.map(({ vector }) => vector),
+    { k, rows: { rowsPerTile: headings, tiles, orientation: search.aligned ? 0 : undefined }, signal: search.signal },
+  );
+  const best = new Map<number, { row: number; similarity: number; hypothesis: Hypothesis }>();
+  for (const [i, { hypothesis }] of asked.entries()) {
+    for (const { row, similarity } of found[i] ?? []) {
+      const tile = Math.floor(row / headings);
+      if (similarity > (best.get(tile)?.similarity ?? Number.NEGATIVE_INFINITY))
+        best.set(tile, { row, similarity, hypothesis });
+    }
   }
-  return [...hits.values()];
+  const hits = Array.from(best, ([tile, { row, similarity, hypothesis }]): Hit => {
+    const bounds = boundsOfTile(region.tiles, tile);
+    const upDeg = ((row % headings) * 360) / headings;
+    const centre = nearestPoint(
+      rectangle === undefined ? bounds : partInside(bounds, rectangle),
+      cameraOf(bounds, hypothesis, upDeg),
+    );
+    return { region, tile, bounds, centre, similarity, headingDeg: wrap360(upDeg + hypothesis.turnDeg) };
+  });
+  return hits.sort((a, b) => b.similarity - a.similarity || a.tile - b.tile);
+}
+
+/** The hypotheses that are tried: the canvas of an aligned query is turned by nothing. */
+function competing({ query, hypotheses, aligned }: Search): { vector: Float32Array; hypothesis: Hypothesis }[] {
+  return hypotheses.flatMap((hypothesis, i) => {
+    const vector = query[i];
+    return vector === undefined || (aligned && hypothesis.turnDeg !== 0) ? [] : [{ vector, hypothesis }];
+  });
+}
+
+/** Where the camera stands when the tile, with azimuth `upDeg` up, is where the hypothesis has it. */
+function cameraOf(bounds: Bounds, { rightM, aheadM }: Hypothesis, upDeg: number): LonLat {
+  const [sine, cosine] = [Math.sin(toRad(upDeg)), Math.cos(toRad(upDeg))];
+  const frame = createLocalFrame(centreOf(bounds));
+  return frame.toLonLat({
+    eastM: -(rightM * cosine + aheadM * sine),
+    northM: -(aheadM * cosine - rightM * sine),
+  });
 }
 
 /** Overlapping regions may hold the same tile of ground: the better one stays. */
@@ -111,32 +149,50 @@ function withoutTwins(hits: readonly Hit[]): Hit[] {
   });
 }
 
-/** Reads every orientation of the best tiles. */
-async function withBanks(hits: readonly Hit[], { query, signal }: Search): Promise<Hit[]> {
+/** Reads how well every heading fits the best tiles. */
+async function withHeadings(hits: readonly Hit[], search: Search): Promise<Hit[]> {
   const best = hits.slice(0, BANKS);
-  const banks = new Map<Region, Map<number, Float32Array>>();
+  const profiles = new Map<Region, Map<number, HeadingProfile>>();
   for (const region of new Set(best.map((hit) => hit.region))) {
     const tiles = Int32Array.from(
       best.filter((hit) => hit.region === region),
       (hit) => hit.tile,
     );
-    banks.set(region, await banksOf(region, tiles, { query, signal }));
+    profiles.set(region, await profilesOf(region, tiles, search));
   }
   return hits.map((hit) => {
-    const bank = banks.get(hit.region)?.get(hit.tile);
-    return bank === undefined ? hit : { ...hit, bank };
+    const headings = profiles.get(hit.region)?.get(hit.tile);
+    return headings === undefined ? hit : { ...hit, headings };
   });
 }
 
-async function banksOf(
+/** Of each tile the best similarity at every heading that a hypothesis and an orientation make. */
+async function profilesOf(
   { index, manifest: { headings } }: Region,
   tiles: Int32Array,
-  { query, signal }: Pick<Search, 'query' | 'signal'>,
-): Promise<Map<number, Float32Array>> {
-  const banks = new Map<number, Float32Array>(Array.from(tiles, (tile) => [tile, new Float32Array(headings)]));
+  search: Search,
+): Promise<Map<number, HeadingProfile>> {
+  const asked = competing(search);
   const rows = { rowsPerTile: headings, tiles };
-  for (const { row, similarity } of await index.search(query, { k: tiles.length * headings, rows, signal })) {
-    banks.get(Math.floor(row / headings))?.set([similarity], row % headings);
+  const found = await index.searchEach(
+    asked.map(({ vector }) => vector),
+    { k: tiles.length * headings, rows, signal: search.signal },
+  );
+  const best = new Map<number, Map<number, number>>(Array.from(tiles, (tile) => [tile, new Map()]));
+  for (const [i, { hypothesis }] of asked.entries()) {
+    for (const { row, similarity } of found[i] ?? []) {
+      const ofTile = best.get(Math.floor(row / headings));
+      const headingDeg = wrap360(((row % headings) * 360) / headings + hypothesis.turnDeg);
+      if (similarity > (ofTile?.get(headingDeg) ?? Number.NEGATIVE_INFINITY)) ofTile?.set(headingDeg, similarity);
+    }
   }
-  return banks;
+  return new Map(Array.from(best, ([tile, ofTile]) => [tile, profileOf(ofTile)]));
+}
+
+function profileOf(similarities: ReadonlyMap<number, number>): HeadingProfile {
+  const ascending = [...similarities].sort(([a], [b]) => a - b);
+  return {
+    headingsDeg: ascending.map(([headingDeg]) => headingDeg),
+    similarities: ascending.map(([, similarity]) => similarity),
+  };
 }

@@ -46,6 +46,7 @@ export function createExactIndex(content: IndexContent): VectorIndex {
     width,
     rowCount,
     search,
+    searchEach: (queries, options) => Promise.all(queries.map((query) => search(query, options))),
     async close() {
       vectors = undefined;
       await idle.promise;

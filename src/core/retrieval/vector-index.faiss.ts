@@ -1,6 +1,6 @@
 import { Index, IndexFlatIP, isFaissError, MetricType, type Rows } from '#native/faiss';
 import { Geo2Error, throwIfCanceled } from '../errors.ts';
-import type { IndexContent, RowSelection, VectorIndex } from './vector-index.ts';
+import type { IndexContent, Neighbour, RowSelection, SearchOptions, VectorIndex } from './vector-index.ts';
 import { checkContent, checkSearch, indexClosed, indexInvalid, unlessCanceled } from './vector-index-checks.ts';
 
 /** Floats that go to FAISS at once: it copies them before it starts, on the thread that calls. */
@@ -21,19 +21,27 @@ export async function openFaissIndex(path: string, options: FaissIndexOptions = 
   let closed = false;
   const rowCount = index.ntotal();
   const width = index.dimension;
+
+  async function searchEach(queries: readonly Float32Array[], asked: SearchOptions): Promise<readonly Neighbour[][]> {
+    if (closed) throw indexClosed();
+    for (const query of queries) checkSearch({ width }, query, asked);
+    throwIfCanceled(asked.signal);
+    if (queries.length === 0) return [];
+    const rows = asked.rows === undefined ? undefined : rowsOf(asked.rows);
+    const found = await unlessCanceled(translated(index.search(joined(queries), asked.k, { rows })), asked.signal);
+    const perQuery = found.labels.length / queries.length;
+    return queries.map((_, query) => {
+      const from = query * perQuery;
+      const labels = Array.from(found.labels.subarray(from, from + perQuery));
+      return labels.flatMap((row, i) => (row < 0 ? [] : { row, similarity: found.distances[from + i] ?? Number.NaN }));
+    });
+  }
+
   return {
     width,
     rowCount,
-    async search(query, asked) {
-      if (closed) throw indexClosed();
-      checkSearch({ width }, query, asked);
-      throwIfCanceled(asked.signal);
-      const rows = asked.rows === undefined ? undefined : rowsOf(asked.rows);
-      const found = await unlessCanceled(translated(index.search(query, asked.k, { rows })), asked.signal);
-      return Array.from(found.labels, (row, i) => ({ row, similarity: found.distances[i] ?? Number.NaN })).filter(
-        ({ row }) => row >= 0,
-      );
-    },
+    search: async (query, asked) => (await searchEach([query], asked))[0] ?? [],
+    searchEach,
     async close() {
       closed = true;
       await index.dispose();
@@ -55,6 +63,18 @@ export async function writeFaissIndex(path: string, content: IndexContent): Prom
   } finally {
     await index.dispose();
   }
+}
+
+function joined(vectors: readonly Float32Array[]): Float32Array {
+  const [first] = vectors;
+  if (vectors.length === 1 && first !== undefined) return first;
+  const all = new Float32Array(vectors.reduce((length, vector) => length + vector.length, 0));
+  let end = 0;
+  for (const vector of vectors) {
+    all.set(vector, end);
+    end += vector.length;
+  }
+  return all;
 }
 
 function rowsOf({ rowsPerTile, tiles, orientation }: RowSelection): Rows | undefined {

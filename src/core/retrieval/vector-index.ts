@@ -29,6 +29,8 @@ export interface VectorIndex {
   readonly rowCount: number;
   /** Best first, equal similarities by row; fewer than k when fewer rows are allowed. */
   search(query: Float32Array, options: SearchOptions): Promise<readonly Neighbour[]>;
+  /** `search` of each query, in one pass over the rows; none of no queries. */
+  searchEach(queries: readonly Float32Array[], options: SearchOptions): Promise<readonly (readonly Neighbour[])[]>;
   /** Ends the searches that run, then frees the memory. */
   close(): Promise<void>;
 }

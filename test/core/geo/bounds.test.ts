@@ -5,6 +5,7 @@ import {
   centreOf,
   containsPoint,
   intersects,
+  nearestPoint,
   toPolygon,
   union,
   unionOf,
@@ -101,5 +102,14 @@ describe('bounds', () => {
       [177, -12],
       [177, -20],
     ]);
+  });
+});
+
+describe('the nearest point of a rectangle', () => {
+  test('is the point itself inside, and on the edge for one outside, across the antimeridian too', () => {
+    expect(nearestPoint(fiji, [179, -15])).toEqual([179, -15]);
+    expect(nearestPoint(fiji, [-179, -15])).toEqual([-179, -15]);
+    expect(nearestPoint(fiji, [-170, -15])).toEqual([-178, -15]);
+    expect(nearestPoint(fiji, [170, 0])).toEqual([177, -12]);
   });
 });

@@ -5,20 +5,29 @@ import { estimateHeading, type TileBank } from '#core/retrieval/heading.ts';
 
 const OPTIONS = { temperature: 0.05, sigmaDeg: 10 };
 
+/** A tile whose similarities are those of evenly spread headings, from north on. */
+function evenly(similarities: readonly number[], weight = 1): TileBank {
+  return { weight, headingsDeg: similarities.map((_, i) => (360 / similarities.length) * i), similarities };
+}
+
 /** A tile whose similarity has one smooth peak towards a heading, and, if asked, a second one the other way. */
 function bankOf(headingDeg: number, { rows = 8, weight = 1, opposite = 0 } = {}): TileBank {
-  const similarities = Float32Array.from({ length: rows }, (_, row) => {
-    const angle = toRad((360 / rows) * row - headingDeg);
-    return 0.3 + 0.3 * Math.cos(angle) + opposite * Math.cos(2 * angle);
-  });
-  return { weight, similarities };
+  return evenly(
+    Array.from({ length: rows }, (_, row) => similarityAt((360 / rows) * row - headingDeg, opposite)),
+    weight,
+  );
+}
+
+function similarityAt(awayDeg: number, opposite = 0): number {
+  const angle = toRad(awayDeg);
+  return 0.3 + 0.3 * Math.cos(angle) + opposite * Math.cos(2 * angle);
 }
 
 describe('the heading', () => {
   test('is that of row r, 360 r / R, when row r fits best', () => {
     for (let row = 0; row < 8; row++) {
-      const similarities = Float32Array.from({ length: 8 }, (_, r) => (r === row ? 0.8 : 0.3));
-      expect(estimateHeading([{ weight: 1, similarities }], OPTIONS)?.deg).toBeCloseTo(45 * row, 6);
+      const similarities = Array.from({ length: 8 }, (_, r) => (r === row ? 0.8 : 0.3));
+      expect(estimateHeading([evenly(similarities)], OPTIONS)?.deg).toBeCloseTo(45 * row, 6);
     }
   });
 
@@ -33,16 +42,24 @@ describe('the heading', () => {
     );
   });
 
+  test('is found between headings that are not evenly spread', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 360, noNaN: true }), (headingDeg) => {
+        const headingsDeg = [0, 90, 180, 270].flatMap((row) => [row, row + 15, row + 75]);
+        const similarities = headingsDeg.map((deg) => similarityAt(deg - headingDeg));
+        const found = estimateHeading([{ weight: 1, headingsDeg, similarities }], OPTIONS);
+        expect(angleBetweenDeg(found?.deg ?? Number.NaN, headingDeg)).toBeLessThan(8);
+      }),
+    );
+  });
+
   test('is as accurate as calibration found, when there is one answer', () => {
     const found = estimateHeading([bankOf(100), bankOf(100, { weight: 0.3 })], OPTIONS);
     expect(found?.accuracyDeg).toBeCloseTo(9.9, 0); // 68 % of a Gaussian are within 0.994 sigma
   });
 
   test('is quite unsure when a street looks the same both ways', () => {
-    const found = estimateHeading(
-      [{ weight: 1, similarities: Float32Array.of(0.6, 0.3, 0.2, 0.3, 0.59, 0.3, 0.2, 0.3) }],
-      OPTIONS,
-    );
+    const found = estimateHeading([evenly([0.6, 0.3, 0.2, 0.3, 0.59, 0.3, 0.2, 0.3])], OPTIONS);
     expect(found?.deg).toBe(0);
     expect(found?.accuracyDeg).toBeGreaterThan(170);
   });
@@ -59,12 +76,12 @@ describe('the heading', () => {
   });
 
   test('is not told by tiles that are known in one orientation, or by no tiles', () => {
-    expect(estimateHeading([{ weight: 1, similarities: Float32Array.of(0.7) }], OPTIONS)).toBeUndefined();
+    expect(estimateHeading([evenly([0.7])], OPTIONS)).toBeUndefined();
     expect(estimateHeading([], OPTIONS)).toBeUndefined();
   });
 
   test('is somewhere, and unsure, when all rows are equal', () => {
-    const found = estimateHeading([{ weight: 1, similarities: new Float32Array(8).fill(0.4) }], OPTIONS);
+    const found = estimateHeading([evenly(new Array<number>(8).fill(0.4))], OPTIONS);
     expect(found?.accuracyDeg).toBeGreaterThan(100);
   });
 });
