@@ -36,7 +36,11 @@ class GfmConfig:
 
 @dataclass(frozen=True)
 class GeoMapConfig:
-    """The embedding. pooling: `geometric` lifts tokens into the metric grid, `mean` is the paper's pooling of tokens."""
+    """The embedding. pooling: `geometric` lifts tokens into the metric grid, `mean` is the paper's pooling of tokens.
+
+    windows: hypotheses of the tile's centre along each axis, two cells of the grid apart.
+    turn_columns: hypotheses of the heading that the released graph gives, in columns of 360 / (canvas width / 8) degrees.
+    """
 
     width: int = 128
     heads: int = 4
@@ -44,10 +48,12 @@ class GeoMapConfig:
     bev_channels: int = 96
     bev_blocks: int = 2
     grid_cells: int = 16
-    range_bins: int = 12
+    range_bins: int = 16
     range_min_m: float = 2.0
     range_max_m: float = 60.0
     slots: int = 16
+    windows: int = 4
+    turn_columns: tuple[int, ...] = (0, -2, 2)
     embedding: int = 256
     pooling: str = "geometric"
 
@@ -75,26 +81,32 @@ class GfmTraining:
 class GeoMapTraining:
     """Contrastive training (stage 1 of the method: CNN and GFM frozen, their features cached).
 
+    tiles_per_query: crops of the imagery around each query that are cached, each with its own turn, centre and colours.
     limited_fov_share: part of the panoramas that keep only a random field of view.
     heading_sigma_deg: error of the stated heading that training adds; heading_uniform_share of the samples have one within
-    +- heading_uniform_deg instead, as between two rows of an orientation bank.
+    +- heading_uniform_deg instead, as between two hypotheses of an unknown heading.
     train_cities: how many cities of the training split are cached and used, 0 for all.
+    workers: processes that share a batch, each with one thread and its own part of the cities; small operations gain little from
+    threads within. 1 on a GPU.
     cities_per_batch: a batch comes from so many cities, since negatives of one city are the hard ones.
     neighbour_share: part of a batch drawn as groups of `group` near samples: by position until `mining_after` of the budget, then by
     similarity of their last embeddings.
-    exclusion_m: no negatives are tiles whose centres are nearer than this.
+    exclusion_m: no two queries of a group are nearer than this.
+    same_place_m: a hypothesis whose tile would be centred nearer than this to another tile is no negative of it.
     """
 
     batch: int = 128
+    workers: int = 1
     minutes: float = 45.0
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_steps: int = 200
     train_cities: int = 0
+    tiles_per_query: int = 2
     limited_fov_share: float = 0.25
     heading_sigma_deg: float = 3.0
-    heading_uniform_share: float = 0.3
-    heading_uniform_deg: float = 20.0
+    heading_uniform_share: float = 0.5
+    heading_uniform_deg: float = 9.0
     cities_per_batch: int = 2
     neighbour_share: float = 0.5
     group: int = 4
@@ -102,7 +114,14 @@ class GeoMapTraining:
     label_smoothing: float = 0.05
     ema: float = 0.998
     exclusion_m: float = 28.0
+    same_place_m: float = 10.0
     validation_minutes: float = 8.0
+
+    def __post_init__(self) -> None:
+        if self.workers < 1 or self.batch % self.workers or self.cities_per_batch % self.workers:
+            raise ValueError(
+                f"workers: expected a positive divisor of batch = {self.batch} and cities_per_batch = {self.cities_per_batch}, got {self.workers}"
+            )
 
 
 @dataclass(frozen=True)

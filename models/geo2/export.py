@@ -6,6 +6,7 @@ golden samples come from the rounded torch model.
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -29,14 +30,18 @@ SMALL = 1024
 
 
 class GroundGraph(nn.Module):
-    """What ground.onnx computes."""
+    """What ground.onnx computes: an embedding of each hypothesis, and one for a camera at the tile's centre, the mean of the nearest."""
 
     def __init__(self, model: GeoMap) -> None:
         super().__init__()
         self.model = model
+        nearest = min(math.hypot(h.right_m, h.ahead_m) for h in model.hypotheses)
+        central = [h.turn_deg == 0 and math.hypot(h.right_m, h.ahead_m) < nearest + 1e-6 for h in model.hypotheses]
+        self.register_buffer("central", torch.tensor(central, dtype=torch.float32)[:, None], persistent=False)  # [K, 1]
 
-    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        return self.model.ground(image, mask)
+    def forward(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        hypotheses = self.model.ground(image, mask)  # [B, K, D]
+        return nn.functional.normalize((hypotheses * self.central).sum(1), dim=-1), hypotheses
 
 
 class SatelliteGraph(nn.Module):
@@ -46,8 +51,8 @@ class SatelliteGraph(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, image: Tensor) -> Tensor:
-        return self.model.satellite(image)
+    def forward(self, image: Tensor) -> tuple[Tensor]:
+        return (self.model.satellite(image),)
 
 
 def load_trained(run: Path) -> tuple[GeoMap, Config, dict]:
@@ -102,7 +107,7 @@ def strip_notes(model: onnx.ModelProto) -> None:
         del part.metadata_props[:]
 
 
-def export_graph(module: nn.Module, path: Path, inputs: dict[str, Tensor]) -> None:
+def export_graph(module: nn.Module, path: Path, inputs: dict[str, Tensor], outputs: list[str]) -> None:
     """One graph with a dynamic batch and fixed everything else."""
     batch = torch.export.Dim("batch", min=1, max=1024)
     torch.onnx.export(
@@ -110,7 +115,7 @@ def export_graph(module: nn.Module, path: Path, inputs: dict[str, Tensor]) -> No
         tuple(inputs.values()),
         str(path),
         input_names=list(inputs),
-        output_names=["embedding"],
+        output_names=outputs,
         dynamic_shapes=tuple({0: batch} for _ in inputs),
         opset_version=OPSET,
         dynamo=True,
@@ -142,16 +147,16 @@ def _blob(folder: Path, name: str, values: np.ndarray) -> dict:
     return {"file": name, "dtype": str(values.dtype), "shape": list(values.shape)}
 
 
-def write_golden(folder: Path, cases: list[tuple[str, dict[str, np.ndarray], np.ndarray]]) -> None:
-    """golden.json and its raw little-endian tensors: (graph, inputs, embedding) each."""
+def write_golden(folder: Path, cases: list[tuple[str, dict[str, np.ndarray], dict[str, np.ndarray]]]) -> None:
+    """golden.json and its raw little-endian tensors: (graph, inputs, outputs) each."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = [
         {
             "graph": graph,
             "inputs": {name: _blob(folder, f"{graph}.{name}.bin", values) for name, values in inputs.items()},
-            "outputs": {"embedding": _blob(folder, f"{graph}.embedding.bin", embedding)},
+            "outputs": {name: _blob(folder, f"{graph}.{name}.bin", values) for name, values in outputs.items()},
         }
-        for graph, inputs, embedding in cases
+        for graph, inputs, outputs in cases
     ]
     (folder / "golden.json").write_text(json.dumps({"cases": entries}, indent=2) + "\n")
 
@@ -174,23 +179,26 @@ def export_model(model: GeoMap, config: Config, out: Path, version: str, trainin
     round_weights(model)
     canvases, masks, tiles = golden_inputs(config)
     cases = [
-        ("ground", GroundGraph(model), {"image": canvases, "mask": masks}),
-        ("satellite", SatelliteGraph(model), {"image": tiles}),
+        ("ground", GroundGraph(model), {"image": canvases, "mask": masks}, ["embedding", "hypotheses"]),
+        ("satellite", SatelliteGraph(model), {"image": tiles}, ["embedding"]),
     ]
     golden, graphs, differences = [], {}, {}
-    for name, module, inputs in cases:
+    for name, module, inputs, outputs in cases:
         tensors = {key: torch.from_numpy(values) for key, values in inputs.items()}
-        export_graph(module, out / f"{name}.onnx", {key: value[:2] for key, value in tensors.items()})
-        expected = module(*tensors.values()).numpy()
-        answered = onnx_session(out / f"{name}.onnx").run(None, inputs)[0]
-        differences[name] = float(np.abs(answered - expected).max())
+        export_graph(module, out / f"{name}.onnx", {key: value[:2] for key, value in tensors.items()}, outputs)
+        expected = dict(zip(outputs, (value.numpy() for value in module(*tensors.values())), strict=True))
+        answered = onnx_session(out / f"{name}.onnx").run(outputs, inputs)
+        differences[name] = max(float(np.abs(a - b).max()) for a, b in zip(answered, expected.values(), strict=True))
         if not differences[name] <= TOLERANCE:
             raise ValueError(f"{name}: torch and onnxruntime differ by {differences[name]:.2e}, expected at most {TOLERANCE}")
         golden.append((name, inputs, expected))
-        shapes = [(key, "uint8", list(values.shape[1:])) for key, values in inputs.items()]
-        graphs[name] = graph_entry(f"{name}.onnx", shapes, [("embedding", "float32", [config.geomap.embedding])])
+        graphs[name] = graph_entry(
+            f"{name}.onnx",
+            [(key, "uint8", list(values.shape[1:])) for key, values in inputs.items()],
+            [(key, "float32", list(values.shape[1:])) for key, values in expected.items()],
+        )
     write_golden(out / "golden", golden)
-    manifest = build_manifest(config, version, graphs, DEFAULT_CALIBRATION, training, file_facts(out))
+    manifest = build_manifest(config, version, graphs, model.hypotheses, DEFAULT_CALIBRATION, training, file_facts(out))
     write_manifest(out, manifest)
     return differences
 

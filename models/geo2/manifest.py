@@ -7,6 +7,7 @@ from pathlib import Path
 
 from . import __version__
 from .config import Config, to_dict
+from .models.geomap import Hypothesis
 
 LICENCE = "Apache-2.0"
 DEFAULT_CALIBRATION = {
@@ -40,7 +41,9 @@ def graph_entry(file: str, inputs: list[tuple[str, str, list[int]]], outputs: li
     return {"file": file, "inputs": [tensor(*i) for i in inputs], "outputs": [tensor(*o) for o in outputs]}
 
 
-def build_manifest(config: Config, version: str, graphs: dict, calibration: dict, training: dict, files: list[dict]) -> dict:
+def build_manifest(
+    config: Config, version: str, graphs: dict, hypotheses: list[Hypothesis], calibration: dict, training: dict, files: list[dict]
+) -> dict:
     """The manifest as plain values. training: data, steps, metrics; the configuration and the code's version are added."""
     g = config.geometry
     return {
@@ -61,6 +64,7 @@ def build_manifest(config: Config, version: str, graphs: dict, calibration: dict
             },
             "satellite": {"widthPx": g.tile_px, "heightPx": g.tile_px, "metresPerTile": g.tile_m},
         },
+        "hypotheses": [{"turnDeg": h.turn_deg, "rightM": h.right_m, "aheadM": h.ahead_m} for h in hypotheses],
         "orientationBank": {"recommended": 8},
         "graphs": graphs,
         "latent": None,

@@ -58,7 +58,8 @@ def _fingerprint(config: Config, frozen: FrozenFeatures, folder: Path) -> str:
     mark = zlib.crc32((folder / "world.json").read_bytes())
     for value in frozen.state_dict().values():
         mark = zlib.crc32(value.cpu().numpy().tobytes(), mark)
-    varied = (config.seed, config.geometry, t.limited_fov_share, t.heading_sigma_deg, t.heading_uniform_share, t.heading_uniform_deg)
+    varied = (config.seed, config.geometry, t.tiles_per_query, t.limited_fov_share)
+    varied += (t.heading_sigma_deg, t.heading_uniform_share, t.heading_uniform_deg)
     return f"{zlib.crc32(repr(varied).encode(), mark):08x}"
 
 
@@ -69,16 +70,19 @@ def _tensors(frozen: FrozenFeatures, *images: list[np.ndarray]) -> list[Tensor]:
 
 @dataclass(frozen=True)
 class PairCache:
-    """Training pairs: features of both views, row by row; city index [n], -1 where a row is not used.
+    """Training pairs: features of n queries and, V rows for each, of the crops around them.
 
-    Tile centres and cameras in metres [n, 2] of the city's frame.
+    city [n], -1 where a row is not used; query_m [n, 2] and centre_m [n, V, 2] in metres of the city's frame; up_deg and turn [n, V] as in
+    `TileSample`.
     """
 
     ground: FeatureTable
     satellite: FeatureTable
     city: np.ndarray
-    centre_m: np.ndarray
     query_m: np.ndarray
+    centre_m: np.ndarray
+    up_deg: np.ndarray
+    turn: np.ndarray
 
 
 @torch.inference_mode()
@@ -88,10 +92,18 @@ def build_pair_cache(config: Config, frozen: FrozenFeatures, folder: Path, out: 
     mark = _fingerprint(config, frozen, folder)
     out = out / mark
     out.mkdir(parents=True, exist_ok=True)
-    n = len(view_set.queries)
-    ground, satellite = FeatureTable(out / "ground", GroundFeatures, n), FeatureTable(out / "satellite", SatelliteFeatures, n)
+    n, crops = len(view_set.queries), config.geomap_training.tiles_per_query
+    ground, satellite = FeatureTable(out / "ground", GroundFeatures, n), FeatureTable(out / "satellite", SatelliteFeatures, n * crops)
     cities = sorted({city_of(q.query_id) for q in view_set.queries})[: config.geomap_training.train_cities or None]
-    city, centre_m, query_m = np.full(n, -1, np.int32), np.zeros((n, 2)), np.zeros((n, 2))
+    cache = PairCache(
+        ground,
+        satellite,
+        np.full(n, -1, np.int32),
+        np.zeros((n, 2)),
+        np.zeros((n, crops, 2)),
+        np.zeros((n, crops)),
+        np.zeros((n, crops), np.int64),
+    )
     started, done = time.monotonic(), 0
     for number, name in enumerate(cities):
         rows = np.array([i for i, q in enumerate(view_set.queries) if city_of(q.query_id) == name])
@@ -105,16 +117,19 @@ def build_pair_cache(config: Config, frozen: FrozenFeatures, folder: Path, out: 
             rate = done / (time.monotonic() - started)
             print(f"cache: {rows[-1] + 1}/{n} pairs, {rate:.1f}/s, {(n - rows[-1] - 1) / rate:.0f} s left", flush=True)
         places = json.loads(finished.read_text())
-        city[rows], centre_m[rows], query_m[rows] = number, places["centre_m"], places["query_m"]
-    return PairCache(ground, satellite, city, centre_m, query_m)
+        cache.city[rows] = number
+        for field in ("query_m", "centre_m", "up_deg", "turn"):
+            getattr(cache, field)[rows] = places[field]
+    return cache
 
 
 def _cache_city(
     config: Config, frozen: FrozenFeatures, view_set: ViewSet, name: str, rows: np.ndarray, ground: FeatureTable, satellite: FeatureTable
-) -> dict[str, list[list[float]]]:
+) -> dict[str, list]:
     tiles = [t for t in view_set.tiles if city_of(t.tile_id) == name]
     mosaic = build_mosaic(view_set, tiles, config.geometry.tile_m, load_images(view_set, [t.image for t in tiles]))
-    places: dict[str, list[list[float]]] = {"centre_m": [], "query_m": []}
+    places: dict[str, list] = {"query_m": [], "centre_m": [], "up_deg": [], "turn": []}
+    crops = config.geomap_training.tiles_per_query
 
     def draw(row: int):
         query = view_set.queries[row]
@@ -122,11 +137,14 @@ def _cache_city(
 
     with ThreadPoolExecutor(1) as pool:
         for batch, samples in _prefetched(pool, draw, rows):
-            canvas, mask, tile = _tensors(frozen, [s.canvas for s in samples], [s.mask for s in samples], [s.tile for s in samples])
+            queries, drawn = [query for query, _ in samples], [tile for _, tiles in samples for tile in tiles]
+            canvas, mask, image = _tensors(frozen, [q.canvas for q in queries], [q.mask for q in queries], [t.image for t in drawn])
             ground.write(int(batch[0]), frozen.ground(canvas, mask))
-            satellite.write(int(batch[0]), frozen.satellite(tile))
-            places["centre_m"] += [s.centre_m.tolist() for s in samples]
-            places["query_m"] += [s.query_m.tolist() for s in samples]
+            satellite.write(int(batch[0]) * crops, frozen.satellite(image))
+            places["query_m"] += [q.query_m.tolist() for q in queries]
+            places["centre_m"] += [[t.centre_m.tolist() for t in tiles] for _, tiles in samples]
+            places["up_deg"] += [[t.up_deg for t in tiles] for _, tiles in samples]
+            places["turn"] += [[t.turn for t in tiles] for _, tiles in samples]
     return places
 
 

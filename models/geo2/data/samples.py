@@ -1,4 +1,4 @@
-"""Training pairs from a view set: a canvas and a crop of the imagery that share a turn, with everything that training varies."""
+"""Training pairs from a view set: a canvas and crops of the imagery around it, with everything that training varies."""
 
 from dataclasses import dataclass
 
@@ -13,15 +13,23 @@ NARROWEST_FOV_DEG, WIDEST_FOV_DEG = 60.0, 200.0
 
 
 @dataclass(frozen=True)
-class Sample:
-    """canvas uint8 [H, W, 3] and mask uint8 [H, W]; tile uint8 [S, S, 3]; centre_m: the tile's centre, metres east and north of the
-    mosaic's origin; query_m: the camera's."""
+class GroundSample:
+    """canvas uint8 [H, W, 3] and mask uint8 [H, W]; query_m: the camera, metres east and north of the mosaic's origin."""
 
     canvas: np.ndarray
     mask: np.ndarray
-    tile: np.ndarray
-    centre_m: np.ndarray
     query_m: np.ndarray
+
+
+@dataclass(frozen=True)
+class TileSample:
+    """image uint8 [S, S, 3] with azimuth up_deg up; centre_m: its centre, metres east and north of the mosaic's origin. turn: columns by
+    which the query's canvas looks clockwise from up, as training assumes; the truth differs by a heading error."""
+
+    image: np.ndarray
+    centre_m: np.ndarray
+    up_deg: float
+    turn: int
 
 
 def jitter_colour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -50,16 +58,26 @@ def _heading_error(config: Config, rng: np.random.Generator) -> float:
     return float(rng.normal(0, t.heading_sigma_deg))
 
 
-def draw_sample(image: np.ndarray, query: Query, mosaic: Mosaic, config: Config, rng: np.random.Generator) -> Sample:
-    """A turn for both views (half of the time a multiple of 90 degrees, which resamples nothing), a tile whose centre lies within a
-    quarter of its side of the camera in each axis, as the nearest tile of a half-overlapping grid does."""
-    g = config.geometry
+def draw_sample(image: np.ndarray, query: Query, mosaic: Mosaic, config: Config, rng: np.random.Generator) -> tuple[GroundSample, list[TileSample]]:
+    """A query on a canvas of a random heading, and crops of the imagery around it, each with a turn of its own. Half of the first crops
+    are turned by a multiple of 90 degrees, which resamples nothing."""
     if query.lon is None or query.lat is None:
         raise ValueError(f"{query.query_id}: lon and lat are needed for training")
-    exact = rng.random() < 0.5
-    quarter_turns = int(rng.integers(4))
-    up_deg = 90.0 * quarter_turns if exact else float(rng.uniform(0, 360))
-    canvas_heading = up_deg + _heading_error(config, rng)
+    column_deg = 360 * 8 / config.geometry.canvas_width_px
+    first_up = 90.0 * rng.integers(4) if rng.random() < 0.5 else rng.uniform(0, 360)
+    turn = int(rng.integers(round(360 / column_deg)))
+    canvas_heading = first_up + turn * column_deg + _heading_error(config, rng)
+    ground = _draw_ground(image, query, canvas_heading, mosaic, config, rng)
+    tiles = [_draw_tile(query, mosaic, config, rng, float(first_up), turn)]
+    for _ in range(1, config.geomap_training.tiles_per_query):
+        turn = int(rng.integers(round(360 / column_deg)))
+        up_deg = (canvas_heading - turn * column_deg - _heading_error(config, rng)) % 360
+        tiles.append(_draw_tile(query, mosaic, config, rng, float(up_deg), turn))
+    return ground, tiles
+
+
+def _draw_ground(image: np.ndarray, query: Query, canvas_heading: float, mosaic: Mosaic, config: Config, rng: np.random.Generator) -> GroundSample:
+    g = config.geometry
     if query.kind == "panorama" and image.shape[:2] == (g.canvas_height_px, g.canvas_width_px):  # whole columns: nothing is resampled
         columns = round(((query.heading_deg or 0.0) - canvas_heading) * g.canvas_width_px / 360)
         canvas, mask = np.roll(image, columns, axis=1), np.ones(image.shape[:2], np.uint8)
@@ -68,15 +86,17 @@ def draw_sample(image: np.ndarray, query: Query, mosaic: Mosaic, config: Config,
     if query.kind == "panorama" and rng.random() < config.geomap_training.limited_fov_share:
         canvas, mask = limit_field_of_view(canvas, mask, rng.uniform(-180, 180), rng.uniform(NARROWEST_FOV_DEG, WIDEST_FOV_DEG))
     canvas = jitter_colour(canvas, rng) * mask[..., None]
-    x, y = mosaic.pixel(np.array([[query.lon, query.lat]]))[0]
-    reach = g.tile_px / 4
-    x, y = x + rng.uniform(-reach, reach), y + rng.uniform(-reach, reach)
-    if exact:
-        left, top = round(x - g.tile_px / 2), round(y - g.tile_px / 2)
-        tile = mosaic.aligned_crop(left, top, g.tile_px, quarter_turns)
-        x, y = left + g.tile_px / 2, top + g.tile_px / 2
+    return GroundSample(canvas, mask, to_metres(np.array([[query.lon, query.lat]]), mosaic.origin)[0])
+
+
+def _draw_tile(query: Query, mosaic: Mosaic, config: Config, rng: np.random.Generator, up_deg: float, turn: int) -> TileSample:
+    """Its centre lies within a quarter of its side of the camera in each axis, as the nearest tile of a half-overlapping grid does."""
+    size = config.geometry.tile_px
+    x, y = mosaic.pixel(np.array([[query.lon, query.lat]]))[0] + rng.uniform(-size / 4, size / 4, 2)
+    if up_deg % 90 == 0:
+        left, top = round(x - size / 2), round(y - size / 2)
+        image = mosaic.aligned_crop(left, top, size, round(up_deg / 90))
+        x, y = left + size / 2, top + size / 2
     else:
-        tile = mosaic.turned_crop(x, y, g.tile_px, up_deg)
-    centre_m = np.array([x, -y]) * mosaic.metres_per_px
-    query_m = to_metres(np.array([[query.lon, query.lat]]), mosaic.origin)[0]
-    return Sample(canvas, mask, jitter_colour(tile, rng), centre_m, query_m)
+        image = mosaic.turned_crop(x, y, size, up_deg)
+    return TileSample(jitter_colour(image, rng), np.array([x, -y]) * mosaic.metres_per_px, up_deg, turn)

@@ -33,10 +33,15 @@ class Embedder:
     def name(self) -> str:
         return self.manifest["name"]
 
+    @property
+    def turns_deg(self) -> np.ndarray:
+        """By which the canvas' middle looks clockwise from a tile's up, for each hypothesis of `ground`, [K]."""
+        return np.array([h["turnDeg"] for h in self.manifest["hypotheses"]])
+
     def ground(self, canvases: list[np.ndarray], masks: list[np.ndarray]) -> np.ndarray:
-        """uint8 canvases and masks -> [n, D]."""
+        """uint8 canvases and masks -> [n, K, D], one vector for each hypothesis."""
         parts = [
-            self._ground.run(None, {"image": np.stack(canvases[i : i + BATCH]), "mask": np.stack(masks[i : i + BATCH])})[0]
+            self._ground.run(["hypotheses"], {"image": np.stack(canvases[i : i + BATCH]), "mask": np.stack(masks[i : i + BATCH])})[0]
             for i in range(0, len(canvases), BATCH)
         ]
         return np.concatenate(parts)

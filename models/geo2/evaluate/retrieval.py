@@ -124,33 +124,57 @@ def evaluate_split(embedder: Embedder, folder: Path, split: str, conditions: tup
         allowed = prior_mask(query_m, tile_m, g.tile_m / 2, rng) if condition.prior else None
         azimuth = np.array([middle for _, _, middle in shown])
         for system, references in systems.items():
-            rows += _condition_rows(system, split, condition, embedding, references, truth, covering, allowed, azimuth)
+            if condition.heading_known:
+                matches = best_matches(embedding[:, embedder.turns_deg == 0], np.zeros(1), references[:, :1])
+            else:
+                matches = best_matches(embedding, embedder.turns_deg, references)
+            rows += _condition_rows(system, split, condition, matches, truth, covering, allowed, azimuth)
     return rows
+
+
+@dataclass(frozen=True)
+class Matches:
+    """similarity [n, m]: of the best hypothesis and orientation; heading_deg [n, m]: what they say of where the canvas' middle looks."""
+
+    similarity: np.ndarray
+    heading_deg: np.ndarray
+
+
+def best_matches(embedding: np.ndarray, turns_deg: np.ndarray, bank: np.ndarray) -> Matches:
+    """Queries [n, K, D] against references [m, R, D]; turns_deg [K], or one for all."""
+    n, K, D = embedding.shape
+    similarity = np.full((n, len(bank)), -np.inf, np.float32)
+    heading = np.zeros((n, len(bank)), np.float32)
+    turns = np.broadcast_to(turns_deg, K)
+    for r in range(bank.shape[1]):
+        of_row = (embedding.reshape(n * K, D) @ bank[:, r].T).reshape(n, K, -1)
+        best = of_row.argmax(1)  # [n, m]
+        value = np.take_along_axis(of_row, best[:, None], 1)[:, 0]
+        better = value > similarity
+        heading[better] = ((360 * r / bank.shape[1] + turns[best]) % 360)[better]
+        similarity[better] = value[better]
+    return Matches(similarity, heading)
 
 
 def _condition_rows(
     system: str,
     split: str,
     condition: Condition,
-    embedding: np.ndarray,
-    bank: np.ndarray,
+    matches: Matches,
     truth: np.ndarray,
     covering: np.ndarray,
     allowed: np.ndarray | None,
     azimuth: np.ndarray,
 ) -> list[dict]:
     """Rows of one condition; azimuth [n]: where each canvas' middle truly looks."""
-    banked = np.einsum("nd,mrd->nmr", embedding, bank[:, :1] if condition.heading_known else bank, optimize=True)
-    similarity = banked.max(-1)  # [n, m]
-    if allowed is not None:
-        similarity = np.where(allowed, similarity, -2.0)
+    similarity = matches.similarity if allowed is None else np.where(allowed, matches.similarity, -2.0)
     rows = _rows(system, split, condition.name, similarity, truth, covering)
     if not condition.heading_known:
         right = np.flatnonzero(similarity.argmax(1) == truth)
-        found = banked[right, truth[right]].argmax(-1) * 360 / HEADINGS
-        error = np.abs((found - azimuth[right] + 180) % 360 - 180)
-        share = 100 * float((error <= 180 / HEADINGS + 1e-6).mean()) if len(right) else 0.0
-        rows.append(share_row(system, split, condition.name, "heading_right_of_r1", share, len(right)))
+        error = np.abs((matches.heading_deg[right, truth[right]] - azimuth[right] + 180) % 360 - 180)
+        for metric, limit_deg in (("heading_right_of_r1", 180 / HEADINGS), ("heading_within10_of_r1", 10.0)):
+            share = 100 * float((error <= limit_deg + 1e-6).mean()) if len(right) else 0.0
+            rows.append(share_row(system, split, condition.name, metric, share, len(right)))
     return rows
 
 

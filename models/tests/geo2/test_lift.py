@@ -16,6 +16,11 @@ def lift() -> PolarLift:
     return PolarLift(AZIMUTHS, BINS, MINIMUM_M, MAXIMUM_M, CELLS, EXTENT_M)
 
 
+def lifted(features: Tensor, probability: Tensor) -> Tensor:
+    module = lift()
+    return module.to_grid(module.to_polar(features, probability))
+
+
 def random_input(rows: int = 5, channels: int = 3, last_bin: bool = True) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(2, channels, rows, AZIMUTHS, generator=generator)
@@ -34,7 +39,7 @@ def test_range_bins_grow_by_a_constant_factor_from_the_nearest_to_the_farthest()
 def test_a_thing_at_an_azimuth_and_range_lands_there_with_the_heading_up(azimuth_column: int, range_bin: int):
     probability = torch.zeros(1, BINS + 1, 4, AZIMUTHS)
     probability[0, range_bin, 2, azimuth_column] = 1
-    seen = lift()(torch.ones(1, 2, 4, AZIMUTHS), probability)[0, -1]
+    seen = lifted(torch.ones(1, 2, 4, AZIMUTHS), probability)[0, -1]
     assert seen.sum().item() == pytest.approx(1, abs=1e-5)
     rows, columns = torch.meshgrid(torch.arange(CELLS) + 0.5, torch.arange(CELLS) + 0.5, indexing="ij")
     cell_m = EXTENT_M / CELLS
@@ -62,29 +67,28 @@ def test_the_beyond_bin_and_the_sky_leave_no_trace():
     features, probability = random_input()
     only_beyond = torch.zeros_like(probability)
     only_beyond[:, -1] = 1
-    assert (lift()(features, only_beyond) == 0).all()
+    assert (lifted(features, only_beyond) == 0).all()
     without = probability.clone()
     without[:, -1] = 0
-    assert lift()(features, probability).equal(lift()(features, without))
+    assert lifted(features, probability).equal(lifted(features, without))
 
 
 def test_the_lift_is_linear_in_the_features_and_masked_columns_have_no_influence():
     features, probability = random_input()
-    module = lift()
-    doubled = module(2 * features, probability)
-    once = module(features, probability)
+    doubled = lifted(2 * features, probability)
+    once = lifted(features, probability)
     assert doubled[:, :-1].allclose(2 * once[:, :-1], atol=1e-5) and doubled[:, -1].allclose(once[:, -1])
     masked = probability.clone()
     masked[..., 10:30] = 0
     changed = features.clone()
     changed[..., 10:30] += 100
-    assert module(features, masked).equal(module(changed, masked))
-    assert not module(features, probability).allclose(module(changed, probability), atol=1.0)
+    assert lifted(features, masked).equal(lifted(changed, masked))
+    assert not lifted(features, probability).allclose(lifted(changed, probability), atol=1.0)
 
 
 def test_a_cell_holds_the_mean_of_what_was_seen_there_and_how_much_was_seen():
     _, probability = random_input()
-    out = lift()(torch.full((2, 3, 5, AZIMUTHS), 7.0), probability)
+    out = lifted(torch.full((2, 3, 5, AZIMUTHS), 7.0), probability)
     seen = out[:, -1:]
     assert (seen.sum((2, 3)) > 0).all()
     assert out[:, :-1].allclose((7 * seen / (seen + 0.05)).expand(-1, 3, -1, -1), atol=1e-4)
@@ -96,9 +100,19 @@ def test_a_cell_holds_the_mean_of_what_was_seen_there_and_how_much_was_seen():
 def test_turning_the_canvas_by_quarters_turns_the_grid(quarters: int):
     features, probability = random_input()
     shift = quarters * AZIMUTHS // 4
-    turned = lift()(features.roll(shift, -1), probability.roll(shift, -1))
+    turned = lifted(features.roll(shift, -1), probability.roll(shift, -1))
     # content that moves to the right on the canvas moves clockwise on the grid
-    assert turned.allclose(lift()(features, probability).rot90(-quarters, (2, 3)), atol=1e-3)
+    assert turned.allclose(lifted(features, probability).rot90(-quarters, (2, 3)), atol=1e-3)
+
+
+def test_rolled_azimuths_turn_the_grid_and_finer_columns_are_joined_by_their_mean():
+    features, probability = random_input()
+    module = lift()
+    polar = module.to_polar(features, probability)
+    assert polar.shape == (2, AZIMUTHS, BINS, 4)
+    assert module.to_grid(polar.roll(AZIMUTHS // 4, 1)).allclose(module.to_grid(polar).rot90(-1, (2, 3)), atol=1e-3)
+    finer = [x.repeat_interleave(2, -1) for x in (features, probability)]
+    assert module.to_polar(*finer).allclose(polar, atol=1e-5)
 
 
 def test_the_histogram_is_the_mass_of_a_logistic_distribution_between_the_edges():

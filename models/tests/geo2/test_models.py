@@ -12,7 +12,7 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor
 
 from geo2.config import Config, GeoMapConfig, GfmConfig, load_config, parse_config, to_dict
-from geo2.models.geomap import GeoMap
+from geo2.models.geomap import GeoMap, Hypothesis
 from geo2.models.gfm import GeometryFoundationModel
 from geo2.models.layers import Attention, sine_positions
 from geo2.models.lite0 import Lite0
@@ -58,8 +58,9 @@ def test_lite0_gives_the_features_of_the_published_package(height: int, width: i
     image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     ours = Lite0().load_imagenet().eval()
     with torch.no_grad():
-        stride8, stride16 = ours(image)
+        stride4, stride8, stride16 = ours(image)
         published.extract_features((image - ours.mean) / ours.std)
+    assert stride4.shape == (1, 24, height // 4, width // 4) and stride4.allclose(seen[2], atol=1e-5, rtol=1e-5)
     assert stride8.shape == (1, 40, height // 8, width // 8) and stride16.shape == (1, 112, height // 16, width // 16)
     assert stride8.allclose(seen[4], atol=1e-5, rtol=1e-5) and stride16.allclose(seen[10], atol=1e-5, rtol=1e-5)
     assert stride8.abs().max() > 1 and stride16.abs().max() > 1
@@ -72,9 +73,9 @@ def test_lite0_gives_the_features_of_the_published_package(height: int, width: i
 def test_embeddings_of_both_views_have_unit_length_and_the_configured_width(model: GeoMap):
     ground = model.ground(pixels(1, 3, 96, 384, 3), torch.ones(3, 96, 384, dtype=torch.uint8))
     satellite = model.satellite(pixels(2, 3, 128, 128, 3))
+    assert ground.shape == (3, len(model.hypotheses), TINY.geomap.embedding) and satellite.shape == (3, TINY.geomap.embedding)
     for embedding in (ground, satellite):
-        assert embedding.shape == (3, TINY.geomap.embedding)
-        assert embedding.norm(dim=-1).allclose(torch.ones(3), atol=1e-5)
+        assert embedding.norm(dim=-1).allclose(torch.ones(()), atol=1e-5)
     assert not ground[0].allclose(ground[1], atol=1e-3) and not satellite[0].allclose(satellite[1], atol=1e-4)
 
 
@@ -114,27 +115,69 @@ def test_an_image_has_the_same_embedding_alone_as_in_a_batch(model: GeoMap):
         assert model.satellite(satellite[n : n + 1]).allclose(tiles[n : n + 1], atol=1e-5)
 
 
+def test_hypotheses_are_every_window_at_every_turn_and_one_for_the_mean():
+    hypotheses = model_of(TINY).hypotheses
+    assert len(hypotheses) == 48 and {h.turn_deg for h in hypotheses} == {0.0, 15.0, -15.0}
+    assert hypotheses[0] == Hypothesis(0.0, -13.125, 13.125) and hypotheses[15] == Hypothesis(0.0, 13.125, -13.125)
+    mean = model_of(dataclasses.replace(TINY, geomap=dataclasses.replace(TINY.geomap, pooling="mean")))
+    assert mean.hypotheses == [Hypothesis(0.0, 0.0, 0.0)]
+
+
+@torch.no_grad()
+def test_a_window_reads_only_what_lies_in_it_and_near():
+    """The first window is ahead on the left: what is behind on the right changes the last one alone."""
+    encoder = model_of(TINY).head.encoder
+    grid = torch.randn(1, TINY.geomap.value_channels + 1, 22, 22, generator=torch.Generator().manual_seed(1))
+    changed = grid.clone()
+    changed[..., -2:, -2:] += 5
+    before, after = encoder(grid), encoder(changed)
+    assert before.shape == (1, 16, TINY.geomap.embedding)
+    assert before[:, 0].allclose(after[:, 0], atol=1e-6) and not before[:, 15].allclose(after[:, 15], atol=1e-3)
+
+
+@torch.no_grad()
+def test_a_tile_that_shows_what_a_window_holds_has_its_embedding_but_for_the_edges():
+    encoder = model_of(TINY).head.encoder
+    grid = torch.zeros(1, TINY.geomap.value_channels + 1, 22, 22)
+    grid[..., 6:12, 8:14] = torch.randn(1, TINY.geomap.value_channels + 1, 6, 6, generator=torch.Generator().manual_seed(1))
+    window = encoder(grid[..., 2:18, 4:20])[:, 0]  # the second row of windows, the third of its columns
+    similarity = (encoder(grid) @ window.t())[0, :, 0]
+    assert similarity.argmax().item() == 1 * 4 + 2
+
+
 @torch.no_grad()
 def test_nothing_is_lifted_where_the_mask_is_empty():
     model = model_of(TINY)
     grids: list[Tensor] = []
-    model.head.lift.register_forward_hook(lambda _module, _inputs, output: grids.append(output))
+    model.head.encoder.register_forward_pre_hook(lambda _module, inputs: grids.append(inputs[0]))
     image, everything = pixels(8, 1, 96, 384, 3), torch.ones(1, 96, 384, dtype=torch.uint8)
     model.ground(image, masks()["a sector"])  # azimuth -86 to 17 degrees: ahead and to the left
     model.ground(image, everything)
-    sector, full = (grid[0, -1] for grid in grids)
-    assert full[10:].sum() > 1 and full[:, 14:].sum() > 0.1
-    assert (sector[10:] == 0).all() and (sector[:, 14:] == 0).all() and sector[:8, :9].sum() > 1
+    sector, full = (grid[0, -1] for grid in grids)  # of the first turn, which turns nothing
+    assert full[14:].sum() > 1 and full[:, 18:].sum() > 0.1
+    assert (sector[14:] == 0).all() and (sector[:, 18:] == 0).all() and sector[:11, :12].sum() > 1
 
 
 @torch.no_grad()
-def test_masks_and_range_probabilities_come_at_the_stride_of_the_features():
+def test_a_turn_of_the_head_is_a_roll_of_what_is_lifted():
+    """Canvases that look 15 degrees apart, and the hypotheses that say so, agree as well as features at another place of the canvas do."""
+    model = model_of(TINY)
+    grids: list[Tensor] = []
+    model.head.encoder.register_forward_pre_hook(lambda _module, inputs: grids.append(inputs[0]))
+    features = model.frozen.ground(pixels(8, 1, 96, 384, 3), torch.ones(1, 96, 384, dtype=torch.uint8))
+    model.head.ground(features, torch.tensor([[0, 12, -12]]))
+    plain, right, left = grids[0]
+    assert right.allclose(plain.rot90(-1, (1, 2)), atol=1e-3) and left.allclose(plain.rot90(1, (1, 2)), atol=1e-3)
+    assert not right.allclose(plain, atol=1e-2)
+
+
+@torch.no_grad()
+def test_masks_and_ranges_come_at_the_stride_of_the_finest_features():
     model = model_of(TINY)
     image, mask = pixels(8, 1, 96, 384, 3), masks()["a sector"]
     features = model.frozen.ground(image, mask)
-    assert features.mask.shape == (1, 1, 12, 48) and features.probability.shape == (1, TINY.geomap.range_bins + 1, 12, 48)
-    assert features.mask[0, 0, :, 13:26].eq(1).all() and features.mask[0, 0, :, :12].eq(0).all() and features.mask[0, 0, :, 27:].eq(0).all()
-    assert features.probability.sum(1).allclose(torch.ones(1, 12, 48), atol=1e-4)
+    assert features.mask.shape == features.log_range.shape == features.log_scale.shape == (1, 1, 24, 96)
+    assert features.mask[0, 0, :, 25:52].eq(1).all() and features.mask[0, 0, :, :25].eq(0).all() and features.mask[0, 0, :, 53:].eq(0).all()
     views = features.token_mask.reshape(4, 6, 6)  # headings 225, 315, 45, 135; the sector looks at -86 to 17 degrees
     assert views[1].eq(1).all() and views[0].sum() == 0 and views[3].sum() == 0 and 0 < views[2].sum() < 36
 

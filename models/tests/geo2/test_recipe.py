@@ -91,7 +91,15 @@ def test_the_export_holds_what_was_trained(run, released):
         satellite = model.satellite(torch.from_numpy(tiles)).numpy()
     assert np.abs(embedder.ground(list(canvases), list(masks)) - ground).max() < 1e-4
     assert np.abs(embedder.satellite(list(tiles)) - satellite).max() < 1e-4
-    assert np.linalg.norm(ground, axis=1) == pytest.approx(np.ones(len(ground)), abs=1e-5)
+    assert np.linalg.norm(ground, axis=-1) == pytest.approx(np.ones(ground.shape[:2]), abs=1e-5)
+    assert ground.shape[1] == len(embedder.manifest["hypotheses"]) == len(embedder.turns_deg)
+
+
+def test_the_one_embedding_of_a_ground_view_is_the_mean_of_the_hypotheses_around_the_centre(run, released):
+    canvases, masks, _ = export.golden_inputs(load_config(CONFIGS / "geo2/tiny.yaml"))
+    embedding, hypotheses = export.onnx_session(released / "ground.onnx").run(None, {"image": canvases, "mask": masks})
+    central = hypotheses[:, [5, 6, 9, 10]].sum(1)
+    assert embedding == pytest.approx(central / np.linalg.norm(central, axis=1, keepdims=True), abs=1e-5)
 
 
 def test_the_export_takes_any_batch_and_stores_weights_as_fp16(released):
