@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
-import { createServer, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { getRequestListener } from '@hono/node-server';
 import type { Logger } from 'pino';
 import * as z from 'zod';
 import { createApp } from './app.ts';
@@ -17,14 +15,11 @@ import { traceFetcher } from './core/outbound/traced-fetcher.ts';
 import { demoSamples } from './demo-samples.ts';
 import { type Engine, openEngine } from './engine.ts';
 import { createMetrics } from './handlers/metrics.ts';
+import { createHttpServer } from './http-server.ts';
 import { createLogger } from './logging.ts';
 import { createImageryReader } from './region-imagery.ts';
 import { openTracer } from './tracing.ts';
 
-/** A load balancer keeps idle connections for 60 s: ours must live longer, or it sends into a closed one. */
-const KEEP_ALIVE_MS = 65_000;
-/** Only a second fence: a request has its own, shorter time. */
-const MAX_UPLOAD_MS = 120_000;
 /** Bodies that are held at one time; decoding has a budget of its own. */
 const MAX_HELD_BYTES = 160 * 1024 * 1024;
 /** Part of the request's time that fetching an image may take. */
@@ -88,23 +83,21 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     pageDir: join(PROGRAM_DIR, 'src/handlers/page'),
     samples: demoSamples(join(PROGRAM_DIR, 'demo/view-set')),
   });
-  const server = createServer(
-    { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: KEEP_ALIVE_MS + 1_000, requestTimeout: MAX_UPLOAD_MS },
-    getRequestListener(app.fetch),
-  );
-  const unanswered = new Set<ServerResponse>();
-  server.prependListener('request', (_request, response) => {
-    if (draining) endConnection(response);
-    unanswered.add(response);
-    response.once('close', () => unanswered.delete(response));
+  const server = createHttpServer({
+    ...config,
+    fetch: app.fetch,
+    newRequestId: randomUUID,
+    onRefused({ status, code, requestId }) {
+      metrics.onHttpRequest({ method: '_OTHER', route: 'unmatched', status, durationMs: 0 });
+      logger.info({ requestId, status, code }, 'refused before it was a request');
+    },
   });
 
   let stopping: Promise<void> | undefined;
   async function stop(): Promise<void> {
     draining = true;
-    for (const response of unanswered) endConnection(response);
     logger.info('stopping: finishing what is in flight');
-    await closeServer(server, config.drainTimeoutMs);
+    await server.close(config.drainTimeoutMs);
     await engine.stop();
     await stopTracing();
     metrics.stop();
@@ -116,7 +109,7 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
   }
 
   try {
-    const url = await listen(server, config);
+    const url = await server.listen();
     logger.info({ url, model: modelName, index: engine.index }, 'listening; loading the model and the regions');
     await engine.start();
     metrics.setRegionTiles(Object.fromEntries(engine.regions.list().map(({ id, tiles }) => [id, tiles.count])));
@@ -160,41 +153,6 @@ const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 /** Where the inference process finds CUDA; nothing else of the environment is its business. */
 function libraryPathOf(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
   return env.LD_LIBRARY_PATH === undefined ? {} : { LD_LIBRARY_PATH: env.LD_LIBRARY_PATH };
-}
-
-function listen(server: Server, { host, port }: Config): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: Error & { code?: string }) => {
-      const why =
-        cause.code === 'EADDRINUSE'
-          ? 'another program uses it; set PORT to a free one'
-          : `${cause.code ?? cause.message}`;
-      reject(new Geo2Error('INVALID_REQUEST', `Cannot listen on ${host}:${port}: ${why}.`, { cause }));
-    });
-    server.listen(port, host, () => {
-      const address = server.address();
-      const bound = address === null || typeof address === 'string' ? port : address.port;
-      resolve(`http://${host.includes(':') ? `[${host}]` : host}:${bound}`);
-    });
-  });
-}
-
-/** A connection that is kept alive would outlive the drain. */
-function endConnection(response: ServerResponse): void {
-  if (!response.headersSent) response.setHeader('connection', 'close');
-}
-
-/** Lets requests in flight finish; what is left after `drainMs` is cut. */
-async function closeServer(server: Server, drainMs: number): Promise<void> {
-  if (!server.listening) return;
-  const closed = new Promise<void>((resolve) => {
-    server.close(() => resolve());
-  });
-  const sweep = setInterval(() => server.closeIdleConnections(), 50);
-  const cut = setTimeout(() => server.closeAllConnections(), drainMs);
-  await closed;
-  clearInterval(sweep);
-  clearTimeout(cut);
 }
 
 /** Metrics first, then what an operator should read. */

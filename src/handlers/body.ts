@@ -40,7 +40,7 @@ export interface HeldBody {
 
 /**
  * Reads a whole body, stopping at the first byte too many: what was declared is checked before anything is read, what
- * arrives while it arrives. Errors: BODY_TOO_LARGE, OVERLOADED, MALFORMED_BODY, CANCELED.
+ * arrives while it arrives. Errors: BODY_TOO_LARGE, UPLOAD_TOO_SLOW, OVERLOADED, MALFORMED_BODY, CANCELED.
  */
 export async function readBody(request: Request, options: ReadBodyOptions): Promise<HeldBody> {
   const { maxBytes, budget, signal } = options;
@@ -66,7 +66,7 @@ export async function readBody(request: Request, options: ReadBodyOptions): Prom
   } catch (error) {
     budget.give(sizeBytes);
     if (error instanceof Geo2Error || error instanceof HttpProblem) throw error;
-    if (signal.aborted) throw canceled(signal);
+    if (signal.aborted) throw gaveUp(signal);
     throw new HttpProblem('MALFORMED_BODY', 'The body ended before all of it had come.', { cause: error });
   } finally {
     aborted.forget();
@@ -84,9 +84,19 @@ export async function readBody(request: Request, options: ReadBodyOptions): Prom
 function abortOf(signal: AbortSignal): { rejects: Promise<never>; forget: () => void } {
   const { promise, reject } = Promise.withResolvers<never>();
   promise.catch(() => {});
-  const onAbort = (): void => reject(canceled(signal));
+  const onAbort = (): void => reject(gaveUp(signal));
   signal.addEventListener('abort', onAbort, { once: true });
   return { rejects: promise, forget: () => signal.removeEventListener('abort', onAbort) };
+}
+
+/** Who sends slowly is told so; who went away is told nothing. */
+function gaveUp(signal: AbortSignal): Geo2Error | HttpProblem {
+  const { reason } = signal;
+  if (!(reason instanceof Geo2Error) || reason.code !== 'DEADLINE_EXCEEDED') return canceled(signal);
+  return new HttpProblem('UPLOAD_TOO_SLOW', 'The body had not come within the time of the request.', {
+    headers: { connection: 'close' },
+    cause: reason,
+  });
 }
 
 export function tooLarge(maxBytes: number): HttpProblem {

@@ -9,6 +9,10 @@ export type HttpCode =
   | 'NOT_FOUND'
   | 'METHOD_NOT_ALLOWED'
   | 'NOT_ACCEPTABLE'
+  | 'MALFORMED_REQUEST'
+  | 'HEADERS_TOO_LARGE'
+  | 'REQUEST_TIMEOUT'
+  | 'EXPECTATION_FAILED'
   | 'MALFORMED_BODY'
   | 'BODY_TOO_LARGE'
   | 'UPLOAD_TOO_SLOW'
@@ -63,6 +67,10 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
   NOT_FOUND: { status: 404, title: 'There is nothing here', retryable: false },
   METHOD_NOT_ALLOWED: { status: 405, title: 'The method is not allowed here', retryable: false },
   NOT_ACCEPTABLE: { status: 406, title: 'No such representation', retryable: false },
+  MALFORMED_REQUEST: { status: 400, title: 'The request cannot be read', retryable: false },
+  HEADERS_TOO_LARGE: { status: 431, title: 'The headers are too large', retryable: false },
+  REQUEST_TIMEOUT: { status: 408, title: 'The request came too slowly', retryable: true },
+  EXPECTATION_FAILED: { status: 417, title: 'The expectation is not met', retryable: false },
   MALFORMED_BODY: { status: 400, title: 'The body cannot be read', retryable: false },
   BODY_TOO_LARGE: { status: 413, title: 'The body is too large', retryable: false },
   UPLOAD_TOO_SLOW: { status: 408, title: 'The body came too slowly', retryable: true },

@@ -438,7 +438,9 @@ describe('time', () => {
     });
     const body = new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(1)) });
     const init = streamed(body, { 'content-type': 'image/jpeg' });
-    expect(await problemOf(await request('/v1/geolocate', init))).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    const response = await request('/v1/geolocate', init);
+    expect(response.headers.get('connection')).toBe('close');
+    expect(await problemOf(response)).toMatchObject({ status: 408, code: 'UPLOAD_TOO_SLOW', retryable: true });
   });
 
   test('the caller’s going away reaches the use case', async () => {
