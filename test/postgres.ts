@@ -38,15 +38,17 @@ export async function startPostgres(): Promise<TestPostgres> {
     const settings = { listen_addresses: '127.0.0.1', port, unix_socket_directories: root, max_connections: 200 };
     const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     const [program, args] = as(join(bin, 'postgres'), ['-D', data, ...flags]);
-    const started = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-    server = started;
     let log = '';
-    started.stderr?.on('data', (chunk) => {
-      log = `${log}${chunk}`.slice(-4_000);
-    });
-    const until = performance.now() + 30_000;
+    const until = performance.now() + 60_000;
     while (!(await answers(urlOf('postgres')))) {
-      if (started.exitCode !== null || performance.now() > until) throw new Error(`PostgreSQL does not start:\n${log}`);
+      if (performance.now() > until) throw new Error(`PostgreSQL does not start:\n${log}`);
+      // after a crash it refuses to start as long as one of its old processes lives
+      if (server === undefined || server.exitCode !== null) {
+        server = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+        server.stderr?.on('data', (chunk) => {
+          log = `${log}${chunk}`.slice(-4_000);
+        });
+      }
       await new Promise((wake) => setTimeout(wake, 50));
     }
   }
