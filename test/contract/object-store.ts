@@ -160,6 +160,15 @@ export function objectStoreContract(createStore: () => Promise<ObjectStore>): vo
       expect(await keysOf(store, '')).toEqual([]);
     });
 
+    test('deletes a folder, and nothing whose name only begins like it', async () => {
+      for (const key of ['jobs/a/1', 'jobs/a/deep/2', 'jobs/ab/1', 'jobs/b']) await store.put(key, text(key));
+      await store.deleteFolder('jobs/a');
+      await store.deleteFolder('jobs/nothing');
+      expect(await keysOf(store, '')).toEqual(['jobs/ab/1', 'jobs/b']);
+      await expect(store.deleteFolder('')).rejects.toMatchObject({ code: 'STORE_FAILED' });
+      await expect(store.deleteFolder('../jobs')).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    });
+
     test.each(['', '/', 'a//b', '/etc/passwd', '../up', 'a/../../b', 'a/.', '.hidden', 'a\\b', 'a\0b', 'a b', 'é'])(
       'refuses the key %j',
       async (key) => {

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PGlite, Transaction } from '@electric-sql/pglite';
+import { Geo2Error } from '../errors.ts';
 import { type DataLock, lockDataDir } from './data-lock.ts';
 import type { Database, Migration, Sql } from './database.ts';
 import { databaseFailure } from './failure.ts';
@@ -20,6 +21,8 @@ export interface PgliteOptions {
 export function createPgliteDatabase({ dataDir, migrations }: PgliteOptions): Database {
   const folder = join(dataDir, 'pglite');
   let opening: Promise<Open> | undefined;
+  let closing: Promise<void> | undefined;
+  let stopped = false;
 
   async function open(): Promise<Open> {
     await mkdir(dataDir, { recursive: true });
@@ -38,11 +41,20 @@ export function createPgliteDatabase({ dataDir, migrations }: PgliteOptions): Da
   }
 
   function opened(): Promise<Open> {
+    if (stopped) return Promise.reject(new Geo2Error('DATABASE_FAILED', 'The database is stopped.'));
     opening ??= open().catch((error: unknown) => {
       opening = undefined;
       throw error;
     });
     return opening;
+  }
+
+  async function close(): Promise<void> {
+    const open = await opening?.catch(() => undefined);
+    opening = undefined;
+    if (open === undefined) return;
+    await open.pglite.close();
+    await open.lock.release();
   }
 
   async function query(text: string, parameters: readonly unknown[] = []) {
@@ -51,7 +63,7 @@ export function createPgliteDatabase({ dataDir, migrations }: PgliteOptions): Da
       return await rowsOf(pglite, text, parameters);
     } catch (cause) {
       // a script that failed between BEGIN and COMMIT would spoil the only connection
-      await pglite.query('rollback').catch(() => {});
+      if (!stopped) await pglite.query('rollback').catch(() => {});
       throw databaseFailure(cause);
     }
   }
@@ -79,15 +91,17 @@ export function createPgliteDatabase({ dataDir, migrations }: PgliteOptions): Da
     },
 
     async start() {
+      await closing;
+      stopped = false;
       await opened();
     },
 
-    async stop() {
-      const open = await opening?.catch(() => undefined);
-      opening = undefined;
-      if (open === undefined) return;
-      await open.pglite.close();
-      await open.lock.release();
+    stop() {
+      stopped = true;
+      closing ??= close().finally(() => {
+        closing = undefined;
+      });
+      return closing;
     },
   };
 }

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { Geo2Error } from '../errors.ts';
 import type { Database, Listening, Migration, Sql } from './database.ts';
 import { databaseFailure } from './failure.ts';
 import { migrate } from './migrate.ts';
@@ -33,6 +34,8 @@ export function createPostgresDatabase(options: PostgresOptions): Database {
   };
   let pool = createPool();
   let starting: Promise<void> | undefined;
+  let stopping: Promise<void> | undefined;
+  let stopped = false;
   const listener = createListener(() => new pg.Client(connection));
 
   function createPool(): pg.Pool {
@@ -75,7 +78,17 @@ export function createPostgresDatabase(options: PostgresOptions): Database {
     });
   }
 
+  async function close(): Promise<void> {
+    await starting?.catch(() => {});
+    starting = undefined;
+    await listener.stop();
+    const ending = pool;
+    pool = createPool();
+    await ending.end();
+  }
+
   function opened(): Promise<void> {
+    if (stopped) return Promise.reject(new Geo2Error('DATABASE_FAILED', 'The database is stopped.'));
     starting ??= open().catch((error: unknown) => {
       starting = undefined;
       throw error;
@@ -101,15 +114,18 @@ export function createPostgresDatabase(options: PostgresOptions): Database {
       return listener.listen(channel, { onNotification, onGap });
     },
 
-    start: opened,
+    async start() {
+      await stopping;
+      stopped = false;
+      await opened();
+    },
 
-    async stop() {
-      await starting?.catch(() => {});
-      starting = undefined;
-      await listener.stop();
-      const ending = pool;
-      pool = createPool();
-      await ending.end();
+    stop() {
+      stopped = true;
+      stopping ??= close().finally(() => {
+        stopping = undefined;
+      });
+      return stopping;
     },
   };
 }

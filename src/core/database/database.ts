@@ -19,7 +19,7 @@ export interface Database extends Sql {
   listen(channel: string, onNotification: (payload: string) => void, onGap: () => void): Promise<Listening>;
   /** Connects and brings the schema up to date; concurrent starts (of several processes, too) are safe. The first use starts, too. */
   start(): Promise<void>;
-  /** Waits for what runs, then disconnects. */
+  /** Waits for what runs, then disconnects; from then on everything fails until the next start. */
   stop(): Promise<void>;
 }
 

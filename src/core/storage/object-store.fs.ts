@@ -75,6 +75,12 @@ export function createFsObjectStore(options: { url: string }): ObjectStore & { l
       await rm(path, { force: true }).catch(asStoreError(key));
       await removeEmptyFolders(root, dirname(path));
     },
+
+    async deleteFolder(folder) {
+      const path = pathOf(folder);
+      await rm(path, { recursive: true, force: true }).catch(asStoreError(folder));
+      await removeEmptyFolders(root, dirname(path));
+    },
   };
 }
 

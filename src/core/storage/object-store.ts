@@ -15,6 +15,8 @@ export interface ObjectStore {
   list(prefix: string, options?: { signal?: AbortSignal | undefined }): AsyncIterable<ListedObject>;
   /** Removing what is not there is no error. Errors: STORE_FAILED. */
   delete(key: string): Promise<void>;
+  /** Removes every object of a folder (`jobs/one`), and what writers that died left in it. Errors: STORE_FAILED. */
+  deleteFolder(folder: string): Promise<void>;
   /** Where an object lies as a local file, when the store is one: it is opened in place, and may be memory-mapped. */
   localPath?(key: string): string;
 }

@@ -8,21 +8,23 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { createPgliteDatabase } from '#core/database/database.pglite.ts';
 import { databaseContract } from '../../contract/database.ts';
 
+const folders: string[] = [];
+afterAll(async () => void (await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })))));
+
 async function emptyFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'geo2-pglite-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  folders.push(folder);
   return folder;
 }
 
 /** Making a cluster takes seconds: it is made once and copied. */
 let template: string;
 beforeAll(async () => {
-  template = await mkdtemp(join(tmpdir(), 'geo2-pglite-'));
+  template = await emptyFolder();
   const database = createPgliteDatabase({ dataDir: template, migrations: [] });
   await database.start();
   await database.stop();
-});
-afterAll(() => rm(template, { recursive: true, force: true }));
+}, 240_000);
 
 async function newFolder(): Promise<string> {
   const folder = await emptyFolder();
@@ -52,7 +54,9 @@ async function openElsewhere(dataDir: string) {
   return child;
 }
 
-test('a folder that another process has open is refused with what to do; the death of that process frees it', async () => {
+test('a folder that another process has open is refused with what to do; the death of that process frees it', {
+  timeout: 120_000,
+}, async () => {
   const dataDir = await newFolder();
   const other = await openElsewhere(dataDir);
   const database = createPgliteDatabase({ dataDir, migrations: [] });

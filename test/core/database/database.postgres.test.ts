@@ -7,7 +7,7 @@ let postgres: TestPostgres;
 let created = 0;
 beforeAll(async () => {
   postgres = await startPostgres();
-});
+}, 120_000);
 afterAll(() => postgres.stop());
 
 async function emptyDatabase(): Promise<string> {
@@ -29,7 +29,9 @@ test('several processes that start at the same time apply each migration once', 
   expect(await databases[0]?.query('select count(*) as applied from geo2.geo2_migrations')).toEqual([{ applied: 1 }]);
 });
 
-test('a server that is away is told as DATABASE_FAILED, and used again when it is back, also by listeners', async () => {
+test('a server that is away is told as DATABASE_FAILED, and used again when it is back, also by listeners', {
+  timeout: 120_000,
+}, async () => {
   const own = await startPostgres();
   onTestFinished(() => own.stop());
   const database = createPostgresDatabase({ url: own.url, migrations: [] });
@@ -48,7 +50,7 @@ test('a server that is away is told as DATABASE_FAILED, and used again when it i
   await expect(database.query('select 1')).rejects.toMatchObject({ code: 'DATABASE_FAILED' });
   await expect(database.transaction(async () => 1)).rejects.toMatchObject({ code: 'DATABASE_FAILED' });
   await own.start();
-  await expect.poll(() => gaps, { timeout: 20_000 }).toBe(2);
+  await expect.poll(() => gaps, { timeout: 60_000 }).toBe(2);
   await database.query("select pg_notify('geo2_test', 'back')");
   await expect.poll(() => heard, { timeout: 10_000 }).toEqual(['back']);
 });

@@ -87,6 +87,7 @@ describe('opening a version', () => {
       put: store.put,
       list: store.list,
       delete: store.delete,
+      deleteFolder: store.deleteFolder,
     };
     const cacheDir = await mkdtemp(join(tmpdir(), 'geo2-cache-'));
     const first = await openVersion(remote, 'regions/a', { version: '1', cacheDir });
