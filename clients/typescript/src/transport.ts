@@ -64,6 +64,32 @@ export function createTransport({
     await exchange(attempt, options);
   }
 
+  /** A stream of events as it comes; the call's time is that until it begins, and there is one try. */
+  async function open(
+    attempt: (init: AttemptInit) => Promise<Answer<ReadableStream<Uint8Array> | null>>,
+    { signal: given, timeoutMs = usualTimeoutMs, requestId }: CallOptions = {},
+  ): Promise<ReadableStream<Uint8Array>> {
+    const beginning = new AbortController();
+    const late = () => beginning.abort(new Geo2TimeoutError(`There was no answer within ${timeoutMs} ms.`));
+    const timer = setTimeout(late, timeoutMs);
+    const signal = given === undefined ? beginning.signal : AbortSignal.any([given, beginning.signal]);
+    try {
+      const headers = {
+        accept: 'text/event-stream',
+        ...(requestId === undefined ? {} : { 'x-request-id': requestId }),
+      };
+      const { data, response } = await answered(attempt, { signal, headers });
+      const type = response.headers.get('content-type') ?? '';
+      if (data instanceof ReadableStream && /^text\/event-stream\b/i.test(type)) return data;
+      await response.body?.cancel();
+      throw new Geo2Error(
+        `The answer from ${response.url} is no stream of events but ${type === '' ? 'nothing' : type}.`,
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   async function exchange<T>(
     attempt: (init: AttemptInit) => Promise<Answer<T>>,
     { signal: given, timeoutMs = usualTimeoutMs, requestId }: CallOptions,
@@ -92,7 +118,7 @@ export function createTransport({
     throw new Geo2ProblemError(answer.response, answer.error, nowMs());
   }
 
-  return { call, make, tell };
+  return { call, make, tell, open };
 }
 
 function withKey<T>(attempt: (init: AttemptInit) => Promise<T>, key: string): (init: AttemptInit) => Promise<T> {
