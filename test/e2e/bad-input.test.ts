@@ -1,5 +1,6 @@
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Prior } from '../../clients/typescript/src/index.ts';
 import { problemOf } from '../app-under-test.ts';
 import { hugePng, quadrants } from '../core/image/fixtures.ts';
 import { answerOf, colourImage, GREEN, postImage, type Service, startService, tileOf } from './service.ts';
@@ -13,7 +14,7 @@ afterAll(() => service.stop());
 
 /** The service is well: a good photo sent now is found. */
 async function expectWell(): Promise<void> {
-  const answer = await answerOf(await postImage(service, await colourImage(GREEN)));
+  const answer = await service.client.geolocate(await colourImage(GREEN));
   expect(answer.candidates[0]?.tileId).toBe(tileOf(GREEN));
 }
 
@@ -70,7 +71,7 @@ describe('an unusual image is answered', () => {
   ])('%s', async (_name, make, facts) => {
     const bytes = new Uint8Array(await make());
     expect(await sharp(bytes).metadata()).toMatchObject(facts); // it is what its name says
-    const answer = await answerOf(await postImage(service, bytes));
+    const answer = await service.client.geolocate(bytes);
     expect(answer.candidates[0]?.tileId).toBe(tileOf(GREEN));
   });
 
@@ -79,13 +80,13 @@ describe('an unusual image is answered', () => {
     for (const space of ['b-w', 'grey16']) {
       const bytes = new Uint8Array(await grey.clone().toColourspace(space).png().toBuffer());
       expect(await sharp(bytes).metadata()).toMatchObject({ channels: 1, depth: space === 'b-w' ? 'uchar' : 'ushort' });
-      expect((await answerOf(await postImage(service, bytes))).status).toMatch(/^(matched|ambiguous|no_match)$/);
+      expect((await service.client.geolocate(bytes)).status).toMatch(/^(matched|ambiguous|no_match)$/);
     }
   });
 
   test.each([1, 2, 3, 4, 5, 6, 7, 8])('EXIF orientation %i', async (orientation) => {
     const bytes = await (await coloured()).withMetadata({ orientation }).jpeg({ quality: 100 }).toBuffer();
-    const answer = await answerOf(await postImage(service, new Uint8Array(bytes)));
+    const answer = await service.client.geolocate(bytes);
     expect(answer.candidates[0]?.tileId).toBe(tileOf(GREEN));
   });
 
@@ -165,13 +166,13 @@ describe('a request that is wrong is refused', () => {
 });
 
 describe('a prior outside every region', () => {
-  test.each(['?near=100,50,1000', '?bbox=100,50,101,51'])(
-    '%s is out of coverage, which is an answer',
-    async (query) => {
-      const answer = await answerOf(await postImage(service, await colourImage(GREEN), query));
-      expect(answer).toMatchObject({ status: 'out_of_coverage', candidates: [] });
-      expect(answer.location).toBeUndefined();
-      expect(answer.accuracy).toBeUndefined();
-    },
-  );
+  test.each<[string, Prior]>([
+    ['a circle', { type: 'circle', center: [100, 50], radiusM: 1000 }],
+    ['a box', { type: 'bbox', bbox: [100, 50, 101, 51] }],
+  ])('(%s) is out of coverage, which is an answer', async (_name, prior) => {
+    const answer = await service.client.geolocate(await colourImage(GREEN), { prior });
+    expect(answer).toMatchObject({ status: 'out_of_coverage', candidates: [] });
+    expect(answer.location).toBeUndefined();
+    expect(answer.accuracy).toBeUndefined();
+  });
 });

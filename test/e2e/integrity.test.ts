@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { answerOf, colourImage, GREEN, postImage, prepareFiles, startService, tileOf } from './service.ts';
+import { colourImage, GREEN, prepareFiles, startService, tileOf } from './service.ts';
 
 /** Turns one bit of one byte in the middle of a file. */
 async function flipByte(path: string): Promise<void> {
@@ -32,7 +32,7 @@ describe('a region with one flipped byte', () => {
       const service = await startService({}, { files });
       onTestFinished(() => service.stop());
 
-      const health = await (await fetch(`${service.url}/v2/health/ready`)).json();
+      const health = await service.client.ready();
       expect(health).toMatchObject({
         ready: true,
         regions: [
@@ -40,9 +40,9 @@ describe('a region with one flipped byte', () => {
           { id: 'good', status: 'READY' },
         ],
       });
-      const answer = await answerOf(await postImage(service, await colourImage(GREEN)));
+      const answer = await service.client.geolocate(await colourImage(GREEN));
       expect(answer.candidates[0]).toMatchObject({ tileId: tileOf(GREEN), regionId: 'good' });
-      expect((await fetch(`${service.url}/v1/regions/bad`)).status).toBe(404);
+      await expect(service.client.regions.get('bad')).rejects.toMatchObject({ status: 404 });
     },
   );
 
@@ -51,9 +51,9 @@ describe('a region with one flipped byte', () => {
     await flipByte(join(files.regionDirs.test ?? '', 'index.faiss'));
     const service = await startService({}, { files });
     onTestFinished(() => service.stop());
-    const response = await fetch(`${service.url}/v2/health/ready`);
+    const { response, error } = await service.client.api.GET('/v2/health/ready');
     expect(response.status).toBe(503);
-    expect(await response.json()).toMatchObject({ ready: false, reason: 'no region could be loaded' });
+    expect(error).toMatchObject({ ready: false, reason: 'no region could be loaded' });
   });
 });
 
@@ -62,7 +62,7 @@ describe('a region of another model', () => {
     const files = await prepareFiles({ regionModelVersion: '9.9.9' });
     const service = await startService({}, { files });
     onTestFinished(() => service.stop());
-    const health = await (await fetch(`${service.url}/v2/health/ready`)).json();
+    const health = await service.client.ready();
     expect(health).toMatchObject({
       regions: [{ id: 'test', status: 'UNAVAILABLE', reason: expect.stringMatching(/9\.9\.9/) }],
     });
@@ -81,7 +81,7 @@ describe('what is not there', () => {
   test('a region that is asked for and not published is told by name', async () => {
     const service = await startService({ regions: ['test', 'atlantis'] });
     onTestFinished(() => service.stop());
-    const health = await (await fetch(`${service.url}/v2/health/ready`)).json();
+    const health = await service.client.ready();
     expect(health).toMatchObject({ ready: true, regions: [{ id: 'atlantis', status: 'UNAVAILABLE' }, { id: 'test' }] });
   });
 

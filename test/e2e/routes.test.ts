@@ -60,12 +60,16 @@ describe('geolocate', () => {
 
   test('finds only where the prior allows', async () => {
     const image = await colourImage(BLUE);
-    const there = await answerOf(await postImage(service, image, '?near=0.0023,0.0003,50'));
+    const near = { type: 'circle' as const, center: [0.0023, 0.0003], radiusM: 50 };
+    const there = await service.client.geolocate(image, { prior: near });
     expect(there.candidates.map(({ tileId }) => tileId)).toEqual([tileOf(BLUE)]);
-    const elsewhere = await answerOf(await postImage(service, image, '?bbox=0.0035,-0.001,0.005,0.001'));
+    const east = { type: 'bbox' as const, bbox: [0.0035, -0.001, 0.005, 0.001] };
+    const elsewhere = await service.client.geolocate(image, { prior: east });
     expect(elsewhere.candidates.map(({ tileId }) => tileId)).toEqual(['tile-2']); // red, which is blue's opposite
     expect(elsewhere.status).toBe('no_match');
     expect(elsewhere.location).toBeUndefined();
+    const text = await answerOf(await postImage(service, image, '?bbox=0.0035,-0.001,0.005,0.001'));
+    expect(text.candidates).toEqual(elsewhere.candidates);
   });
 
   test('an image URL is not fetched from this machine’s own network', async () => {
@@ -81,12 +85,8 @@ describe('geolocate', () => {
     const other = await startService({ outboundAllow: ['127.0.0.0/8'] });
     try {
       const { z: zoom, x, y } = imageryTile(); // a WebP of green that this machine serves
-      const response = await fetch(`${other.url}/v1/geolocate`, {
-        method: 'POST',
-        body: JSON.stringify({ image: { url: `${other.url}/v1/regions/test/imagery/${zoom}/${x}/${y}` } }),
-        headers: { 'content-type': 'application/json' },
-      });
-      expect((await answerOf(response)).candidates[0]?.tileId).toBe(tileOf(GREEN));
+      const url = `${other.url}/v1/regions/test/imagery/${zoom}/${x}/${y}`;
+      expect((await other.client.geolocate({ url })).candidates[0]?.tileId).toBe(tileOf(GREEN));
     } finally {
       await other.stop();
     }
@@ -95,26 +95,25 @@ describe('geolocate', () => {
 
 describe('embed', () => {
   test('gives the same place in the space to both views of one colour', async () => {
-    const embeddings: number[][] = [];
-    for (const view of ['ground', 'satellite']) {
-      const response = await get(`/v1/embed?view=${view}`, {
-        method: 'POST',
-        body: await colourImage(BLUE),
-        headers: { 'content-type': 'image/png' },
-      });
-      const { items } = z
-        .object({ items: z.array(z.object({ embedding: z.array(z.number()) })) })
-        .parse(await response.json());
-      embeddings.push(items[0]?.embedding ?? []);
-    }
-    const [ground = [], satellite = []] = embeddings;
-    expect(ground.reduce((sum, value, i) => sum + value * (satellite[i] ?? 0), 0)).toBeGreaterThan(0.99);
+    const image = await colourImage(BLUE);
+    const [ground, satellite] = await Promise.all([
+      service.client.embed(image, { view: 'ground', encoding: 'base64' }),
+      service.client.embed(image, { view: 'satellite', encoding: 'base64' }),
+    ]);
+    const [a, b] = [ground, satellite].map(({ items }) => floatsOf(items[0]?.embedding));
+    expect(a?.length).toBe(ground.width);
+    expect(a?.reduce((sum, value, i) => sum + value * (b?.[i] ?? 0), 0)).toBeGreaterThan(0.99);
   });
 });
 
+function floatsOf(embedding: unknown): number[] {
+  const bytes = Buffer.from(z.base64().parse(embedding), 'base64');
+  return Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readFloatLE(4 * i));
+}
+
 describe('regions', () => {
   test('are listed and told one by one, with their STAC collection', async () => {
-    const list = await (await get('/v1/regions')).json();
+    const list = await service.client.regions.list();
     const summary = {
       id: 'test',
       version: '1',
@@ -128,8 +127,8 @@ describe('regions', () => {
       model: { name: 'tiny', version: '0.0.1' },
       imagery: { url: '/v1/regions/test/imagery/{z}/{x}/{y}', minZoom: 16, maxZoom: 16, type: 'image/webp' },
     };
-    expect(list).toMatchObject({ regions: [summary] });
-    const one = await (await get('/v1/regions/test')).json();
+    expect(list).toMatchObject([summary]);
+    const one = await service.client.regions.get('test');
     expect(one).toMatchObject({ ...summary, collection: { type: 'Collection', stac_version: '1.1.0', id: 'test' } });
   });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import type * as z from 'zod';
+import { createGeo2Client, type Geo2Client } from '../../clients/typescript/src/index.ts';
 import { type Config, readConfig } from '../../src/config.ts';
 import { AnswerSchema } from '../../src/handlers/geolocate.ts';
 import { createLogger } from '../../src/logging.ts';
@@ -15,6 +16,8 @@ import { type Colour, writeTestRegion } from './region-bundle.ts';
 export interface Service {
   readonly url: string;
   readonly server: RunningServer;
+  /** The client that integrators use, without its retries: a test wants the first answer. */
+  readonly client: Geo2Client;
   /** Lines of the log, parsed. */
   readonly log: Record<string, unknown>[];
   stop(): Promise<void>;
@@ -89,6 +92,7 @@ export async function startService(
     return {
       url: server.url,
       server,
+      client: createGeo2Client({ baseUrl: server.url, retry: { maxAttempts: 1 } }),
       log,
       stop: async () => {
         await server.stop();

@@ -109,9 +109,13 @@ export function createGeo2Client(options: Geo2ClientOptions) {
       return call((init) => api.GET('/v1/coverage', init), callOptions);
     },
 
-    /** Whether requests can be served, with each model and region; a service that is not ready rejects with 503. */
+    /** Whether requests can be served, with each model and region; also of a service that is not ready. */
     ready(callOptions?: CallOptions): Promise<Ready> {
-      return call((init) => json.GET('/v2/health/ready', init), callOptions);
+      return call(async (init) => {
+        const { data, error, response } = await json.GET('/v2/health/ready', init);
+        if (error === undefined) return { data, response };
+        return isReady(error) ? { data: error, response } : { error, response };
+      }, callOptions);
     },
   };
 }
@@ -122,6 +126,11 @@ function formOf(files: readonly Blob[], options: object): FormData {
   for (const file of files) form.append('image', file, 'image');
   form.append('options', JSON.stringify(options));
   return form;
+}
+
+/** What answers in front of the service has another form. */
+function isReady(body: object): body is Ready {
+  return 'ready' in body && typeof body.ready === 'boolean';
 }
 
 function isList<T>(value: T | readonly T[]): value is readonly T[] {

@@ -20,6 +20,7 @@ export type AttemptInit = {
 };
 
 interface Answer<T> {
+  /** Of a success, or of a status that is an answer all the same. */
   readonly data?: T;
   readonly error?: unknown;
   readonly response: Response;
@@ -114,7 +115,7 @@ export function createTransport({
       if (init.signal.aborted) throw init.signal.reason;
       throw new Geo2ConnectionError(`The service gave no usable answer: ${reasonOf(cause)}.`, { cause });
     });
-    if (answer.response.ok) return answer;
+    if (answer.response.ok || answer.data !== undefined) return answer;
     throw new Geo2ProblemError(answer.response, answer.error, nowMs());
   }
 
