@@ -9,7 +9,7 @@ EXAMPLES ?= 500
 NODE := node_modules/.bin/node
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-all demo test fuzz bench evaluate train-mini
+.PHONY: help setup setup-all demo test fuzz overload bench evaluate train-mini
 
 help: ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ test: setup-all ## everything that CI checks
 
 fuzz: setup-all ## Schemathesis against the running service (EXAMPLES=n for each operation)
 	@$(NODE) scripts/fuzz.ts --examples $(EXAMPLES)
+
+overload: setup ## ten times what the service can do, for a minute; counts and bench/results/overload.json
+	@$(NODE) bench/overload.ts
 
 bench: setup-all ## benchmarks; a table and bench/results/*.json
 	@$(NODE) bench/run.ts

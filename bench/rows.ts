@@ -50,6 +50,12 @@ const TARGETS: Readonly<Record<string, string>> = {
   'panorama_concurrency_1 graph_share_of_geolocate': '>= 80',
   'panorama_concurrency_8 event_loop_delay_ms_p99': '<= 20',
   'after_load memory_mb': '<= 700',
+  'overload_10x other_5xx': '0',
+  'overload_10x other_answers_or_none': '0',
+  'overload_10x refused_without_retry_after': '0',
+  'overload_10x goodput_share_of_capacity': '>= 90',
+  'overload_10x health_failures': '0',
+  'overload_10x memory_share_of_start': '<= 110',
 };
 
 export function benchTable(rows: readonly BenchRow[]): string {

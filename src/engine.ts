@@ -6,6 +6,7 @@ import { createEmbed, type Embed } from './core/embed.ts';
 import { Geo2Error } from './core/errors.ts';
 import { createGeolocate, type Geolocate } from './core/geolocate.ts';
 import { DEFAULT_IMAGE_LIMITS, type ImageLimits } from './core/image/limits.ts';
+import { createAdmission } from './core/inference/admission.ts';
 import { openOnnxModel } from './core/inference/model.onnx.ts';
 import type { Model } from './core/inference/model.ts';
 import type { InferenceObserver } from './core/inference/observer.ts';
@@ -46,6 +47,8 @@ export interface EngineDeps {
   readonly childEnv?: Readonly<Record<string, string>> | undefined;
 }
 
+/** Images that one run of the model takes, beside those that wait for it. */
+const MAX_RUNNING = 8;
 /** A run that takes longer is stuck, and its process is replaced. */
 const MIN_RUN_TIMEOUT_MS = 20_000;
 
@@ -69,6 +72,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     threads: config.threads,
     provider: config.device,
     maxQueue: config.maxQueue,
+    maxBatch: MAX_RUNNING,
     runTimeoutMs: Math.max(MIN_RUN_TIMEOUT_MS, 2 * config.requestTimeoutMs),
     childEnv,
     observer,
@@ -76,6 +80,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
   });
 
   const traced = traceModel(model, tracer);
+  const admission = createAdmission({ maxImages: config.maxQueue + MAX_RUNNING, nowMs });
 
   const loaded = new Map<string, Region>();
   const health = new Map<string, RegionHealth>();
@@ -123,6 +128,9 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     };
   }
 
+  const geolocate = createGeolocate({ model: traced, regions, limits, nowMs, tracer });
+  const embed = createEmbed({ model: traced, limits, maxImages: config.maxBatch, nowMs, tracer });
+
   let starting: Promise<void> | undefined;
   async function startAll(): Promise<void> {
     const [started] = await Promise.allSettled([model.start(), loadRegions()]);
@@ -136,8 +144,11 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     regions,
     limits,
     index,
-    geolocate: afterLoading(createGeolocate({ model: traced, regions, limits, nowMs, tracer })),
-    embed: createEmbed({ model: traced, limits, maxImages: config.maxBatch, nowMs, tracer }),
+    geolocate: afterLoading((request) =>
+      admission.run({ images: 1, deadlineMs: request.deadlineMs }, () => geolocate(request)),
+    ),
+    embed: (request) =>
+      admission.run({ images: request.images.length, deadlineMs: request.deadlineMs }, () => embed(request)),
     regionHealth: () => [...health.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
     start() {
       starting ??= startAll();

@@ -103,8 +103,7 @@ function refuseEncoding(encoding: string | undefined): void {
   );
 }
 
-/** Throws MALFORMED_BODY. */
-export function parseJson(bytes: Uint8Array, what: string): unknown {
+function parseJson(bytes: Uint8Array, what: string): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
