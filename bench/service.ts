@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import * as z from 'zod';
@@ -16,8 +18,9 @@ const ReadySchema = z.object({ url: z.string(), regions: z.array(z.string()) });
 
 /** Resolves when it is ready. Rejects with what it printed when it ends before. */
 export async function startService(env: Readonly<Record<string, string | undefined>>): Promise<Service> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'geo2-bench-'));
   const child = spawn(join(PROGRAM_DIR, 'bin/geo2'), ['serve', '--port', '0', '--json'], {
-    env: { ...env, GEO2_LOG_LEVEL: 'error' },
+    env: { ...env, GEO2_DATA_DIR: dataDir, GEO2_LOG_LEVEL: 'error' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let errors = '';
@@ -39,6 +42,7 @@ export async function startService(env: Readonly<Record<string, string | undefin
     async stop() {
       child.kill('SIGTERM');
       await ended;
+      await rm(dataDir, { recursive: true, force: true });
     },
   };
 }

@@ -4,9 +4,12 @@ import { etag, RETAINED_304_HEADERS } from 'hono/etag';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { secureHeaders } from 'hono/secure-headers';
 import type { Logger } from 'pino';
+import type { Accounts } from './core/accounts/accounts.ts';
+import type { Rate } from './core/accounts/keys.ts';
 import type { Embed } from './core/embed.ts';
 import type { Geolocate } from './core/geolocate.ts';
 import type { RegionSource } from './core/retrieval/region.ts';
+import { type AuthenticationDeps, authentication } from './handlers/authentication.ts';
 import { createBodyBudget } from './handlers/body.ts';
 import type { AppEnv } from './handlers/context.ts';
 import { coverageRoute } from './handlers/coverage.ts';
@@ -15,9 +18,12 @@ import { docsRoutes } from './handlers/docs.ts';
 import { embedRoute } from './handlers/embed.ts';
 import { geolocateRoute } from './handlers/geolocate.ts';
 import { type HealthDeps, healthRoutes } from './handlers/health.ts';
+import { repeatable } from './handlers/idempotency.ts';
 import { type IdentityOptions, identity } from './handlers/identity.ts';
 import type { FetchImage } from './handlers/image.ts';
 import { imageryRoute, type ReadImageryTile } from './handlers/imagery.ts';
+import { keyRoutes } from './handlers/keys.ts';
+import { limits } from './handlers/limits.ts';
 import { type Metrics, metricsRoute, observeRequests } from './handlers/metrics.ts';
 import { type PageDeps, pageRoutes } from './handlers/page.ts';
 import { HttpProblem, onError } from './handlers/problems.ts';
@@ -33,11 +39,14 @@ export interface AppDeps extends HealthDeps, PageDeps {
   readonly readImageryTile: ReadImageryTile;
   readonly fetchImage: FetchImage;
   readonly limits: AppLimits;
+  readonly access: AccessDeps;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly newRequestId: IdentityOptions['newRequestId'];
   readonly tracer: IdentityOptions['tracer'];
   readonly nowMs: () => number;
+  readonly now: () => Date;
+  readonly randomBytes: (count: number) => Uint8Array;
   readonly swaggerUiDir: string;
 }
 
@@ -48,6 +57,14 @@ export interface AppLimits {
   readonly requestTimeoutMs: number;
   /** Bytes of bodies held at one time, over all requests. */
   readonly maxHeldBytes: number;
+}
+
+/** Who may ask, and how much. */
+export interface AccessDeps extends Accounts {
+  readonly withoutKey: AuthenticationDeps['withoutKey'];
+  /** Of a key that has none of its own. */
+  readonly rate: Rate;
+  readonly maxConcurrent: number;
 }
 
 /** Scripts, styles and images of this origin only; MapLibre decodes in workers, and draws images it has fetched as blobs. */
@@ -66,17 +83,28 @@ const CONTENT_SECURITY_POLICY = {
 
 const CORS = {
   origin: '*',
-  allowMethods: ['GET', 'HEAD', 'POST'],
+  allowMethods: ['GET', 'HEAD', 'POST', 'DELETE'],
   allowHeaders: [
     'Accept',
     'Authorization',
     'Content-Type',
+    'Idempotency-Key',
     'If-None-Match',
     'Traceparent',
     'X-API-Key',
     'X-Request-Id',
   ],
-  exposeHeaders: ['ETag', 'Retry-After', 'Traceparent', 'X-Request-Id'],
+  exposeHeaders: [
+    'ETag',
+    'Idempotency-Replayed',
+    'Location',
+    'RateLimit',
+    'RateLimit-Policy',
+    'Retry-After',
+    'Traceparent',
+    'WWW-Authenticate',
+    'X-Request-Id',
+  ],
   maxAge: 7200,
 };
 
@@ -104,14 +132,19 @@ export function createApp(deps: AppDeps): OpenAPIHono<AppEnv> {
   app.use('/v1/regions', revalidated);
   app.use('/v1/regions/:id', revalidated);
 
+  app.use('/v1/*', authentication(deps.access));
+  app.use('/v1/*', limits(deps.access));
+  app.use('/v1/*', repeatable({ ...deps.access, randomBytes: deps.randomBytes }));
+
   geolocateRoute(app, { ...deps, limits: forms, onAnswer: deps.metrics.onAnswer });
   embedRoute(app, { ...deps, limits: forms, maxBatch: deps.limits.maxBatch });
   regionRoutes(app, deps);
   coverageRoute(app, deps);
   imageryRoute(app, deps);
+  keyRoutes(app, { keys: deps.access.keys, limits: forms, now: deps.now });
   healthRoutes(app, deps);
   metricsRoute(app, deps);
-  docsRoutes(app, deps);
+  docsRoutes(app, { ...deps, needsKeys: deps.access.withoutKey === 'required' });
   pageRoutes(app, deps);
 
   app.notFound((c) => onError(new HttpProblem('NOT_FOUND', `There is nothing at ${c.req.path}; see /docs.`), c));

@@ -3,6 +3,8 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import ipaddr from 'ipaddr.js';
 import * as z from 'zod';
+import type { Rate } from './core/accounts/keys.ts';
+import { isLoopbackHost } from './core/accounts/loopback.ts';
 import { Geo2Error } from './core/errors.ts';
 import { DEFAULT_IMAGE_LIMITS } from './core/image/limits.ts';
 
@@ -58,6 +60,22 @@ const CidrListSchema = z.string().transform((text, context) => {
   return ranges;
 });
 
+const DatabaseUrlSchema = z
+  .string()
+  .refine(
+    (text) => URL.canParse(text) && ['postgres:', 'postgresql:'].includes(new URL(text).protocol),
+    'must be the address of a PostgreSQL database: postgres://user:password@host:5432/name',
+  );
+
+/** `600/60`: so many requests in so many seconds. */
+export const RateTextSchema = z.string().transform((text, context): Rate => {
+  const [, requests, windowS] = /^(\d{1,7})\/(\d{1,5})$/.exec(text) ?? [];
+  const rate = { requests: Number(requests), windowS: Number(windowS) };
+  if (rate.requests >= 1 && rate.requests <= 1_000_000 && rate.windowS >= 1 && rate.windowS <= 86_400) return rate;
+  context.addIssue('must be REQUESTS/SECONDS, such as 600/60: 1 to 1000000 requests in 1 to 86400 seconds');
+  return z.NEVER;
+});
+
 /** What the environment may say, and what holds where it says nothing. */
 const EnvironmentSchema = z.object({
   GEO2_STORE: StoreUrlSchema.default(pathToFileURL(DEFAULT_STORE_DIR).href),
@@ -84,6 +102,14 @@ const EnvironmentSchema = z.object({
   GEO2_REQUEST_TIMEOUT_MS: integer({ min: 100, max: 600_000, unit: 'milliseconds' }).default(10_000),
   GEO2_DRAIN_TIMEOUT_MS: integer({ min: 0, max: 600_000, unit: 'milliseconds' }).default(25_000),
   GEO2_OUTBOUND_ALLOW: CidrListSchema.default([]),
+  GEO2_DATABASE_URL: DatabaseUrlSchema.optional(),
+  GEO2_DATA_DIR: z
+    .string()
+    .transform((path) => resolve(path))
+    .default(join(PROGRAM_DIR, '.geo2/data')),
+  GEO2_REQUIRE_KEY: oneOf(['true', 'false']).optional(),
+  GEO2_RATE_LIMIT: RateTextSchema.default({ requests: 600, windowS: 60 }),
+  GEO2_MAX_CONCURRENT: integer({ min: 1, max: 10_000, unit: 'requests' }).default(32),
   GEO2_LOG_LEVEL: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   OTEL_EXPORTER_OTLP_ENDPOINT: z
     .url({ protocol: /^https?$/, error: 'must be the address of an OTLP/HTTP receiver, such as http://127.0.0.1:4318' })
@@ -119,6 +145,15 @@ export interface Config {
   readonly drainTimeoutMs: number;
   /** Address ranges that image URLs may reach beside public addresses. */
   readonly outboundAllow: readonly string[];
+  /** Of a PostgreSQL server that several processes may share; without it the database is embedded, in `dataDir`. */
+  readonly databaseUrl?: string | undefined;
+  readonly dataDir: string;
+  /** What a request without a key may do: nothing, everything from this machine, or only what stores nothing. */
+  readonly withoutKey: 'required' | 'local' | 'open';
+  /** Of a key that has none of its own. */
+  readonly rate: Rate;
+  /** Requests that such a key may have in flight. */
+  readonly maxConcurrent: number;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
   /** Where traces go; undefined: nowhere, and nothing is traced. */
   readonly otlp?: { readonly endpoint: string; readonly serviceName: string } | undefined;
@@ -160,6 +195,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     requestTimeoutMs: found.GEO2_REQUEST_TIMEOUT_MS,
     drainTimeoutMs: found.GEO2_DRAIN_TIMEOUT_MS,
     outboundAllow: found.GEO2_OUTBOUND_ALLOW,
+    databaseUrl: found.GEO2_DATABASE_URL,
+    dataDir: found.GEO2_DATA_DIR,
+    withoutKey: withoutKey(found.GEO2_REQUIRE_KEY, found.HOST),
+    rate: found.GEO2_RATE_LIMIT,
+    maxConcurrent: found.GEO2_MAX_CONCURRENT,
     logLevel: found.GEO2_LOG_LEVEL,
     ...(found.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
       ? {}
@@ -170,20 +210,24 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
 }
 
 /** Variables of the same prefix that belong to the command line, to builds and tests, or to roles with state. */
-const READ_ELSEWHERE: ReadonlySet<string> = new Set([
-  'GEO2_URL',
-  'GEO2_API_KEY',
-  'GEO2_ROLE',
-  'GEO2_DATA_DIR',
-  'GEO2_DATABASE_URL',
-]);
+const READ_ELSEWHERE: ReadonlySet<string> = new Set(['GEO2_URL', 'GEO2_API_KEY', 'GEO2_ROLE']);
+
+/** Their values are not repeated in messages. */
+const SECRET: ReadonlySet<string> = new Set(['GEO2_DATABASE_URL']);
+
+/** Who can be reached by others asks them for a key, unless its operator has said that none is needed. */
+function withoutKey(requireKey: 'true' | 'false' | undefined, host: string): Config['withoutKey'] {
+  if (requireKey === 'true') return 'required';
+  if (isLoopbackHost(host)) return 'local';
+  return requireKey === 'false' ? 'open' : 'required';
+}
 
 function invalid(
   problems: readonly { name: string; problem: string }[],
   given: Readonly<Record<string, string | undefined>>,
 ): Geo2Error {
   const lines = problems.map(({ name, problem }) => {
-    const value = given[name];
+    const value = SECRET.has(name) ? undefined : given[name];
     return `  ${name}${value === undefined ? '' : `=${JSON.stringify(value.slice(0, 100))}`}: ${problem}`;
   });
   return new Geo2Error('INVALID_REQUEST', `The environment cannot be used:\n${lines.join('\n')}`, {

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,12 +6,18 @@ import type { Logger } from 'pino';
 import * as z from 'zod';
 import { createApp } from './app.ts';
 import { type Config, PROGRAM_DIR, readConfig } from './config.ts';
+import { createAccounts } from './core/accounts/accounts.ts';
+import { createSweeper } from './core/accounts/sweeper.ts';
+import type { Database } from './core/database/database.ts';
+import { traceDatabase } from './core/database/traced-database.ts';
 import { Geo2Error } from './core/errors.ts';
+import { newId } from './core/ids.ts';
 import type { InferenceObserver } from './core/inference/observer.ts';
 import { createImageFetcher } from './core/outbound/image-fetcher.ts';
 import { createPinnedFetcher } from './core/outbound/pinned-fetcher.ts';
 import { createAddressPolicy } from './core/outbound/public-address.ts';
 import { traceFetcher } from './core/outbound/traced-fetcher.ts';
+import { createDatabase } from './database.ts';
 import { demoSamples } from './demo-samples.ts';
 import { type Engine, openEngine } from './engine.ts';
 import { createMetrics } from './handlers/metrics.ts';
@@ -22,6 +28,8 @@ import { openTracer } from './tracing.ts';
 
 /** Bodies that are held at one time; decoding has a budget of its own. */
 const MAX_HELD_BYTES = 160 * 1024 * 1024;
+/** What has run out is deleted so often. */
+const SWEEP_MS = 10 * 60_000;
 /** Part of the request's time that fetching an image may take. */
 const FETCH_SHARE = 0.5;
 
@@ -65,6 +73,14 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
   });
   const fetcher = traceFetcher(pinned, tracer);
   const images = createImageFetcher({ fetcher, timeoutMs: config.requestTimeoutMs * FETCH_SHARE });
+  const database = traceDatabase(createDatabase(config), tracer);
+  const now = (): Date => new Date();
+  const accounts = createAccounts({ database, now, newId, randomBytes });
+  const sweeper = createSweeper({
+    sweep: accounts.sweep,
+    everyMs: SWEEP_MS,
+    onError: (error) => logger.warn({ err: error }, 'what has run out could not be deleted'),
+  });
   let draining = false;
   const app = createApp({
     ...engine,
@@ -77,6 +93,9 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     newRequestId: randomUUID,
     tracer,
     nowMs: () => performance.now(),
+    now,
+    randomBytes,
+    access: { ...accounts, ...config },
     isDraining: () => draining,
     swaggerUiDir: join(PROGRAM_DIR, 'node_modules/swagger-ui-dist'),
     maplibreDir: join(PROGRAM_DIR, 'node_modules/maplibre-gl/dist'),
@@ -99,6 +118,8 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     logger.info('stopping: finishing what is in flight');
     await server.close(config.drainTimeoutMs);
     await engine.stop();
+    await sweeper.stop();
+    await database.stop();
     await stopTracing();
     metrics.stop();
     logger.info('stopped');
@@ -111,13 +132,26 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
   try {
     const url = await server.listen();
     logger.info({ url, model: modelName, index: engine.index }, 'listening; loading the model and the regions');
-    await engine.start();
+    await startBoth(engine, database);
+    sweeper.start();
     metrics.setRegionTiles(Object.fromEntries(engine.regions.list().map(({ id, tiles }) => [id, tiles.count])));
+    if (config.withoutKey === 'open') {
+      logger.warn(
+        'no key is needed (GEO2_REQUIRE_KEY=false), and others can reach this service: they may use every verb',
+      );
+    }
     logger.info({ url, regions: engine.regions.list().map(({ id }) => id) }, 'ready');
     return { url, engine, stop: stopOnce };
   } catch (error) {
     await stopOnce();
     throw error;
+  }
+}
+
+/** At the same time; where one fails, the other is let finish before the failure is told. */
+async function startBoth(engine: Engine, database: Database): Promise<void> {
+  for (const result of await Promise.allSettled([engine.start(), database.start()])) {
+    if (result.status === 'rejected') throw result.reason;
   }
 }
 

@@ -1,9 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, onTestFinished } from 'vitest';
 import type { z } from 'zod';
+import { createAccounts } from '#core/accounts/accounts.ts';
+import type { Database } from '#core/database/database.ts';
 import type { GeolocateAnswer, GeolocateRequest } from '#core/geolocate.ts';
+import { newId } from '#core/ids.ts';
 import { openOnnxModel } from '#core/inference/model.onnx.ts';
 import { createPassingTracer } from '#core/tracing/passing-tracer.ts';
 import { type AppDeps, createApp } from '../src/app.ts';
@@ -61,6 +65,22 @@ export interface AppUnderTest {
   readonly log: Record<string, unknown>[];
 }
 
+/** For tests that touch nothing that is stored. */
+const NO_DATABASE: Database = {
+  kind: 'pglite',
+  query: () => Promise.reject(new Error('not used here')),
+  transaction: () => Promise.reject(new Error('not used here')),
+  listen: () => Promise.reject(new Error('not used here')),
+  start: async () => {},
+  stop: async () => {},
+};
+
+/** Keys, limits and idempotency on a database; no key is needed unless `overrides` say so. */
+export function accessOf(database: Database, overrides: Partial<AppDeps['access']> = {}): AppDeps['access'] {
+  const accounts = createAccounts({ database, now: () => new Date(), newId, randomBytes });
+  return { ...accounts, withoutKey: 'local', rate: { requests: 600, windowS: 60 }, maxConcurrent: 32, ...overrides };
+}
+
 /** The app with every real part of the edge, a model that is not started, no region, and a use case that notes what it is asked. */
 export async function appUnderTest(overrides: Partial<AppDeps> = {}): Promise<AppUnderTest> {
   const asked: GeolocateRequest[] = [];
@@ -80,12 +100,20 @@ export async function appUnderTest(overrides: Partial<AppDeps> = {}): Promise<Ap
     index: 'exact',
     readImageryTile: async () => undefined,
     fetchImage: () => Promise.reject(new Error('not used here')),
-    limits: { maxImageBytes: 100_000, maxBatch: 4, requestTimeoutMs: 2_000, maxHeldBytes: 1_000_000 },
+    limits: {
+      maxImageBytes: 100_000,
+      maxBatch: 4,
+      requestTimeoutMs: 2_000,
+      maxHeldBytes: 1_000_000,
+    },
+    access: accessOf(NO_DATABASE),
     metrics,
     logger: createLogger({ level: 'debug', version: '0.0.0' }, { write: (line) => void log.push(JSON.parse(line)) }),
     newRequestId: () => 'generated-id',
     tracer: createPassingTracer({ newSpanId: () => '00000000000000aa' }),
     nowMs: () => performance.now(),
+    now: () => new Date(),
+    randomBytes,
     isDraining: () => false,
     swaggerUiDir: join(PROGRAM_DIR, 'node_modules/swagger-ui-dist'),
     maplibreDir: join(PROGRAM_DIR, 'node_modules/maplibre-gl/dist'),

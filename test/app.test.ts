@@ -144,7 +144,7 @@ describe('a failure', () => {
       const problem = await problemOf(response);
       expect(problem).toMatchObject({ status, title, code, type: `/docs/problems#${code}` });
       expect(problem.detail).toBe(internal === true ? `${title}.` : 'A sentence for the caller.');
-      expect(response.headers.get('retry-after')).toBe(status === 503 || status === 504 ? '7' : null);
+      expect(response.headers.get('retry-after')).toBe([429, 503, 504].includes(status) ? '7' : null);
     },
   );
 
@@ -223,6 +223,8 @@ describe('the OpenAPI document', () => {
       '/v1/coverage',
       '/v1/embed',
       '/v1/geolocate',
+      '/v1/keys',
+      '/v1/keys/{id}',
       '/v1/regions',
       '/v1/regions/{id}',
       '/v1/regions/{id}/imagery/{z}/{x}/{y}',
@@ -250,8 +252,23 @@ describe('the OpenAPI document', () => {
       'query regions',
       'query topK',
       'query confidence',
+      'header Idempotency-Key',
     ]);
-    expect(Object.keys(responses).sort()).toEqual(['200', '400', '413', '415', '422', '500', '503', '504']);
+    expect(Object.keys(responses).sort()).toEqual([
+      '200',
+      '400',
+      '401',
+      '403',
+      '408',
+      '409',
+      '413',
+      '415',
+      '422',
+      '429',
+      '500',
+      '503',
+      '504',
+    ]);
     expect(Object.keys(responses['200']?.content ?? {})).toEqual(['application/json', 'application/geo+json']);
     expect(responses['503']?.headers).toHaveProperty('Retry-After');
   });

@@ -45,6 +45,11 @@ describe('with variables', () => {
       GEO2_REQUEST_TIMEOUT_MS: '1500',
       GEO2_DRAIN_TIMEOUT_MS: '500',
       GEO2_OUTBOUND_ALLOW: '10.0.0.0/8, fd00::/8',
+      GEO2_DATABASE_URL: 'postgres://geo2:secret@db.example:5432/geo2',
+      GEO2_DATA_DIR: '/var/lib/geo2',
+      GEO2_REQUIRE_KEY: 'true',
+      GEO2_RATE_LIMIT: '100/10',
+      GEO2_MAX_CONCURRENT: '5',
       GEO2_LOG_LEVEL: 'warn',
       OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318',
       OTEL_SERVICE_NAME: 'geo2-eu',
@@ -67,6 +72,11 @@ describe('with variables', () => {
       requestTimeoutMs: 1500,
       drainTimeoutMs: 500,
       outboundAllow: ['10.0.0.0/8', 'fd00::/8'],
+      databaseUrl: 'postgres://geo2:secret@db.example:5432/geo2',
+      dataDir: '/var/lib/geo2',
+      withoutKey: 'required',
+      rate: { requests: 100, windowS: 10 },
+      maxConcurrent: 5,
       logLevel: 'warn',
       otlp: { endpoint: 'http://127.0.0.1:4318', serviceName: 'geo2-eu' },
       host: '0.0.0.0',
@@ -77,6 +87,38 @@ describe('with variables', () => {
   test('a store may be given as a path', () => {
     expect(readConfig({ GEO2_STORE: '/srv/geo2' }).storeUrl).toBe('file:///srv/geo2');
     expect(readConfig({ GEO2_STORE: './store' }).storeUrl).toBe(pathToFileURL('store').href);
+  });
+});
+
+describe('keys', () => {
+  test.each([
+    [{}, 'local'],
+    [{ HOST: 'localhost' }, 'local'],
+    [{ HOST: '::1' }, 'local'],
+    [{ HOST: '127.9.9.9' }, 'local'],
+    [{ GEO2_REQUIRE_KEY: 'false' }, 'local'],
+    [{ GEO2_REQUIRE_KEY: 'true' }, 'required'],
+    [{ HOST: '0.0.0.0' }, 'required'],
+    [{ HOST: '::' }, 'required'],
+    [{ HOST: '10.0.0.1' }, 'required'],
+    [{ HOST: '127.0.0.1.example.org' }, 'required'],
+    [{ HOST: '0.0.0.0', GEO2_REQUIRE_KEY: 'true' }, 'required'],
+    [{ HOST: '0.0.0.0', GEO2_REQUIRE_KEY: 'false' }, 'open'],
+  ])('with %j, what needs none is %s', (env, expected) => {
+    expect(readConfig(env).withoutKey).toBe(expected);
+  });
+
+  test.each(['600', '0/60', '60/0', '1000001/60', '60/86401', '60/60/60', '-1/60', '1e3/60', '60 / 60'])(
+    '%j is no rate',
+    (rate) => {
+      expect(problemOf({ GEO2_RATE_LIMIT: rate }).message).toMatch(/GEO2_RATE_LIMIT=.*must be REQUESTS\/SECONDS/);
+    },
+  );
+
+  test('a password is not repeated where its address is wrong', () => {
+    const { message } = problemOf({ GEO2_DATABASE_URL: 'mysql://geo2:secret@db.example/geo2' });
+    expect(message).toMatch(/GEO2_DATABASE_URL: must be the address of a PostgreSQL database/);
+    expect(message).not.toContain('secret');
   });
 });
 

@@ -33,6 +33,10 @@ export type ErrorCode =
   | 'WEBHOOK_LIMIT'
   | 'WEBHOOK_DISABLED'
   | 'SECRET_UNREADABLE'
+  // the caller's key
+  | 'KEY_INVALID'
+  | 'KEY_EXPIRED'
+  | 'KEY_REVOKED'
   // capacity and faults
   | 'OVERLOADED'
   | 'DEADLINE_EXCEEDED'

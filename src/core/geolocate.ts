@@ -1,3 +1,4 @@
+import { visibleRegions } from './accounts/visible-regions.ts';
 import { Geo2Error } from './errors.ts';
 import type { Bounds } from './geo/bounds.ts';
 import type { Prior } from './geo/prior.ts';
@@ -22,6 +23,8 @@ export interface GeolocateRequest {
   readonly prior?: Prior | undefined;
   /** Ids; all regions when left out. */
   readonly regions?: readonly string[] | undefined;
+  /** The only regions that may be asked for, as if there were no others; undefined is all of them. */
+  readonly allowedRegions?: readonly string[] | undefined;
   /** Candidates in the answer, 1..50. */
   readonly topK?: number | undefined;
   /** Of the accuracy radius, 0..1. */
@@ -151,7 +154,8 @@ function createSeek(deps: GeolocateDeps): (request: GeolocateRequest) => Promise
   return async (request) => {
     const startedAtMs = nowMs();
     const { headingDeg, fovDeg, prior, signal } = request;
-    const chosen = chooseRegions(regions.list(), request.regions);
+    const { list } = visibleRegions(regions, { regions: request.allowedRegions });
+    const chosen = chooseRegions(list(), request.regions);
 
     const minFovDeg = model.manifest.geometry.ground.fovDeg.min;
     const query = await tracer.span('decode', () =>

@@ -1,7 +1,9 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import { visibleRegions } from '../core/accounts/visible-regions.ts';
 import { coveredRectangles } from '../core/coverage.ts';
 import { toBbox, toPolygon } from '../core/geo/bounds.ts';
 import type { Region, RegionSource } from '../core/retrieval/region.ts';
+import { requireScope } from './authentication.ts';
 import type { AppEnv } from './context.ts';
 import { REGIONS_CACHE } from './regions.ts';
 import { BboxSchema } from './schemas.ts';
@@ -36,12 +38,14 @@ const route = createRoute({
 export function coverageRoute(app: OpenAPIHono<AppEnv>, { regions }: { regions: RegionSource }): void {
   const known = new WeakMap<Region, z.infer<typeof FeatureSchema>>();
   app.openAPIRegistry.registerPath(route);
-  app.get(route.path, (c) => {
-    const features = regions.list().map((region) => {
-      const feature = known.get(region) ?? featureOf(region);
-      known.set(region, feature);
-      return feature;
-    });
+  app.get(route.path, requireScope('regions:read'), (c) => {
+    const features = visibleRegions(regions, c.get('caller'))
+      .list()
+      .map((region) => {
+        const feature = known.get(region) ?? featureOf(region);
+        known.set(region, feature);
+        return feature;
+      });
     return c.body(JSON.stringify({ type: 'FeatureCollection', features }), 200, {
       'content-type': 'application/geo+json',
       'cache-control': REGIONS_CACHE,

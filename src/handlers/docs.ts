@@ -1,6 +1,7 @@
 import { serveStatic } from '@hono/node-server/serve-static';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { AppEnv } from './context.ts';
+import { withCommonParts } from './openapi-common.ts';
 import { PROBLEMS } from './problems.ts';
 
 const DESCRIPTION = `Send a photo, get where it was taken, with an honest accuracy.
@@ -8,24 +9,35 @@ const DESCRIPTION = `Send a photo, get where it was taken, with an honest accura
 Errors are RFC 9457 problems (\`application/problem+json\`) with a stable \`code\`; [all of them](/docs/problems).
 Overload is 503 with \`Retry-After\`. \`X-Request-Id\` and \`traceparent\` are accepted and returned.`;
 
+export interface DocsDeps {
+  readonly version: string;
+  readonly swaggerUiDir: string;
+  /** Whether the routes of /v1 ask for a key. */
+  readonly needsKeys: boolean;
+}
+
 /** `/openapi.json` from the schemas of the routes, and `/docs` to read and try it, from files of this machine only. */
-export function docsRoutes(app: OpenAPIHono<AppEnv>, options: { version: string; swaggerUiDir: string }): void {
+export function docsRoutes(app: OpenAPIHono<AppEnv>, options: DocsDeps): void {
   const document = () =>
-    app.getOpenAPI31Document({
-      openapi: '3.1.0',
-      info: {
-        title: 'Geo2 API',
-        version: options.version,
-        description: DESCRIPTION,
-        license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
-      },
-      servers: [{ url: '/' }],
-      tags: [
-        { name: 'verbs', description: 'What it does with an image' },
-        { name: 'regions', description: 'Where it can do it' },
-        { name: 'operation', description: 'Health and metrics' },
-      ],
-    });
+    withCommonParts(
+      app.getOpenAPI31Document({
+        openapi: '3.1.0',
+        info: {
+          title: 'Geo2 API',
+          version: options.version,
+          description: DESCRIPTION,
+          license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
+        },
+        servers: [{ url: '/' }],
+        tags: [
+          { name: 'verbs', description: 'What it does with an image' },
+          { name: 'regions', description: 'Where it can do it' },
+          { name: 'keys', description: 'Who may ask' },
+          { name: 'operation', description: 'Health and metrics' },
+        ],
+      }),
+      { needsKeys: options.needsKeys },
+    );
   let rendered: string | undefined;
 
   app.get('/openapi.json', (c) => {

@@ -1,6 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Embed, EmbedAnswer, EmbedImage, EmbedRequest } from '../core/embed.ts';
 import { Geo2Error } from '../core/errors.ts';
+import { requireScope } from './authentication.ts';
 import type { AppEnv } from './context.ts';
 import { type Form, type FormLimits, withForm } from './form.ts';
 import { type FetchImage, imageOf, rawBody } from './image.ts';
@@ -104,7 +105,7 @@ export interface EmbedRouteDeps {
 
 export function embedRoute(app: OpenAPIHono<AppEnv>, deps: EmbedRouteDeps): void {
   app.openAPIRegistry.registerPath(routeOf(deps.maxBatch));
-  app.post('/v1/embed', async (c) => {
+  app.post('/v1/embed', requireScope('embed'), async (c) => {
     const { answer, encoding } = await withForm(c, deps.limits, async (form) => {
       const signal = c.get('signal');
       const { images, options } = await requestOf(form, { ...deps, signal });

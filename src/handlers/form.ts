@@ -103,7 +103,8 @@ function refuseEncoding(encoding: string | undefined): void {
   );
 }
 
-function parseJson(bytes: Uint8Array, what: string): unknown {
+/** Throws MALFORMED_BODY. */
+export function parseJson(bytes: Uint8Array, what: string): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {

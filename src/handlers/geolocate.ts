@@ -2,6 +2,7 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { accepts } from 'hono/accepts';
 import type { Prior } from '../core/geo/prior.ts';
 import type { Geolocate, GeolocateAnswer, GeolocateRequest } from '../core/geolocate.ts';
+import { requireScope } from './authentication.ts';
 import type { AppEnv } from './context.ts';
 import { type Form, type FormLimits, withForm } from './form.ts';
 import { toFeatureCollection } from './geojson.ts';
@@ -186,11 +187,13 @@ export interface GeolocateRouteDeps {
 
 export function geolocateRoute(app: OpenAPIHono<AppEnv>, deps: GeolocateRouteDeps): void {
   app.openAPIRegistry.registerPath(route);
-  app.post(route.path, async (c) => {
+  app.post(route.path, requireScope('geolocate'), async (c) => {
     const answer = await withForm(c, deps.limits, async (form) => {
       const signal = c.get('signal');
       const request = await requestOf(form, { ...deps, signal });
-      return deps.geolocate({ ...request, signal, deadlineMs: c.get('remainingMs')() });
+      const { regions: allowedRegions } = c.get('caller');
+      const within = allowedRegions === undefined ? {} : { allowedRegions };
+      return deps.geolocate({ ...request, ...within, signal, deadlineMs: c.get('remainingMs')() });
     });
     deps.onAnswer(answer);
     const body = toBody(answer, c.get('requestId'));

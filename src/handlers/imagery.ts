@@ -1,6 +1,8 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import { visibleRegions } from '../core/accounts/visible-regions.ts';
 import { isMapTile } from '../core/geo/web-mercator.ts';
 import type { Region, RegionSource } from '../core/retrieval/region.ts';
+import { requireScope } from './authentication.ts';
 import type { AppEnv } from './context.ts';
 import { HttpProblem } from './problems.ts';
 import { findRegion } from './regions.ts';
@@ -44,8 +46,8 @@ export function imageryRoute(
   deps: { regions: RegionSource; readImageryTile: ReadImageryTile },
 ): void {
   app.openAPIRegistry.registerPath(route);
-  app.get('/v1/regions/:id/imagery/:z/:x/:y', async (c) => {
-    const region = findRegion(deps.regions, c.req.param('id'));
+  app.get('/v1/regions/:id/imagery/:z/:x/:y', requireScope('regions:read'), async (c) => {
+    const region = findRegion(visibleRegions(deps.regions, c.get('caller')), c.req.param('id'));
     const tile = { z: whole(c.req.param('z')), x: whole(c.req.param('x')), y: whole(c.req.param('y')) };
     if (!isMapTile(tile)) {
       throw new HttpProblem('NOT_FOUND', 'There is no such tile: z is 0 to 24, x and y are from 0 to 2^z - 1.');

@@ -17,6 +17,13 @@ export type HttpCode =
   | 'BODY_TOO_LARGE'
   | 'UPLOAD_TOO_SLOW'
   | 'UNSUPPORTED_MEDIA_TYPE'
+  | 'KEY_REQUIRED'
+  | 'SCOPE_REQUIRED'
+  | 'RATE_LIMITED'
+  | 'TOO_MANY_IN_FLIGHT'
+  | 'IDEMPOTENCY_KEY_INVALID'
+  | 'IDEMPOTENCY_KEY_REUSED'
+  | 'IDEMPOTENCY_IN_FLIGHT'
   | 'INTERNAL';
 
 export type ProblemCode = ErrorCode | HttpCode;
@@ -48,6 +55,16 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
   WEBHOOK_LIMIT: { status: 409, title: 'There are too many webhooks', retryable: false },
   WEBHOOK_DISABLED: { status: 409, title: 'The webhook is disabled', retryable: false },
   SECRET_UNREADABLE: { ...fault, title: 'A stored secret cannot be read' },
+  KEY_REQUIRED: { status: 401, title: 'The request needs a key', retryable: false },
+  KEY_INVALID: { status: 401, title: 'The key is not valid', retryable: false },
+  KEY_EXPIRED: { status: 401, title: 'The key has expired', retryable: false },
+  KEY_REVOKED: { status: 401, title: 'The key was revoked', retryable: false },
+  SCOPE_REQUIRED: { status: 403, title: 'The key may not do this', retryable: false },
+  RATE_LIMITED: { status: 429, title: 'The key’s quota is used up', retryable: true },
+  TOO_MANY_IN_FLIGHT: { status: 429, title: 'The key has too many requests in flight', retryable: true },
+  IDEMPOTENCY_KEY_INVALID: { status: 400, title: 'The Idempotency-Key cannot be used', retryable: false },
+  IDEMPOTENCY_KEY_REUSED: { status: 422, title: 'The Idempotency-Key belongs to another request', retryable: false },
+  IDEMPOTENCY_IN_FLIGHT: { status: 409, title: 'The first request with this key is not answered yet', retryable: true },
   OVERLOADED: { status: 503, title: 'The service is at its capacity', retryable: true },
   DEADLINE_EXCEEDED: { status: 504, title: 'The answer took too long', retryable: true },
   CANCELED: { status: 400, title: 'The caller went away', retryable: true },
@@ -89,11 +106,17 @@ export class HttpProblem extends Error {
   override readonly name = 'HttpProblem';
   readonly code: HttpCode;
   readonly headers: Readonly<Record<string, string>>;
+  readonly data: Readonly<Record<string, unknown>>;
 
-  constructor(code: HttpCode, detail: string, options: { headers?: Record<string, string>; cause?: unknown } = {}) {
+  constructor(
+    code: HttpCode,
+    detail: string,
+    options: { headers?: Record<string, string>; data?: Record<string, unknown>; cause?: unknown } = {},
+  ) {
     super(detail, options.cause === undefined ? {} : { cause: options.cause });
     this.code = code;
     this.headers = options.headers ?? {};
+    this.data = options.data ?? {};
   }
 }
 
@@ -122,12 +145,13 @@ export function toProblem(
   const error = meant(thrown);
   const code = codeOf(error);
   const kind = PROBLEMS[code];
-  const data = error instanceof Geo2Error ? error.data : {};
+  const data = error instanceof Geo2Error || error instanceof HttpProblem ? error.data : {};
   const detail = kind.internal === true || !(error instanceof Error) ? `${kind.title}.` : error.message;
   const retryable = typeof data.retryable === 'boolean' ? data.retryable : kind.retryable;
   const errors = pointedAt(code, detail, data);
   const headers: Record<string, string> = error instanceof HttpProblem ? { ...error.headers } : {};
   if ([429, 503, 504].includes(kind.status)) headers['retry-after'] = String(retryAfterS(data.retryAfterS));
+  if (kind.status === 401) headers['www-authenticate'] = challengeOf(code);
   return {
     problem: {
       type: `/docs/problems#${code}`,
@@ -174,6 +198,11 @@ function codeOf(error: unknown): ProblemCode {
   if (error instanceof Geo2Error || error instanceof HttpProblem) return error.code;
   if (error instanceof HTTPException && error.status < 500) return 'MALFORMED_BODY';
   return 'INTERNAL';
+}
+
+/** RFC 6750: what was wrong with a key that was given; nothing is said where there was none. */
+function challengeOf(code: ProblemCode): string {
+  return code === 'KEY_REQUIRED' ? 'Bearer realm="geo2"' : 'Bearer realm="geo2", error="invalid_token"';
 }
 
 function retryAfterS(value: unknown): number {

@@ -1,6 +1,8 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import { visibleRegions } from '../core/accounts/visible-regions.ts';
 import { toBbox } from '../core/geo/bounds.ts';
 import type { Region, RegionSource } from '../core/retrieval/region.ts';
+import { requireScope } from './authentication.ts';
 import type { AppEnv } from './context.ts';
 import { HttpProblem } from './problems.ts';
 import { BboxSchema, ModelNameSchema, problemResponses, REGION_ID } from './schemas.ts';
@@ -38,6 +40,7 @@ const listRoute = createRoute({
   path: '/v1/regions',
   summary: 'The regions in use',
   tags: ['regions'],
+  middleware: requireScope('regions:read'),
   responses: { 200: { description: 'By id', content: { 'application/json': { schema: RegionsSchema } } } },
 });
 
@@ -46,6 +49,7 @@ const detailRoute = createRoute({
   path: '/v1/regions/{id}',
   summary: 'One region',
   tags: ['regions'],
+  middleware: requireScope('regions:read'),
   request: { params: z.object({ id: z.string().openapi({ example: 'null-island-demo' }) }) },
   responses: {
     200: { description: 'The region', content: { 'application/json': { schema: DetailSchema } } },
@@ -58,11 +62,11 @@ export const REGIONS_CACHE = 'public, max-age=60';
 export function regionRoutes(app: OpenAPIHono<AppEnv>, { regions }: { regions: RegionSource }): void {
   app.openapi(listRoute, (c) => {
     c.header('cache-control', REGIONS_CACHE);
-    const listed = [...regions.list()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    const listed = [...visibleRegions(regions, c.get('caller')).list()].sort((a, b) => (a.id < b.id ? -1 : 1));
     return c.json({ regions: listed.map(summaryOf) }, 200);
   });
   app.openapi(detailRoute, (c) => {
-    const region = findRegion(regions, c.req.param('id'));
+    const region = findRegion(visibleRegions(regions, c.get('caller')), c.req.param('id'));
     c.header('cache-control', REGIONS_CACHE);
     return c.json({ ...summaryOf(region), collection: { ...region.collection } }, 200);
   });

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { readConfig } from '../../src/config.ts';
 import { startServer } from '../../src/main.ts';
 
@@ -6,7 +9,21 @@ export interface Demo {
   stop(): Promise<void>;
 }
 
-/** The server that `make demo` starts, with the released model and the demo's region, on a free port. */
+/** The server that `make demo` starts, with the released model and the demo's region, on a free port, with a database of its own. */
 export async function startDemo(): Promise<Demo> {
-  return startServer(readConfig({ PORT: '0', GEO2_LOG_LEVEL: 'error' }));
+  const dataDir = await mkdtemp(join(tmpdir(), 'geo2-demo-'));
+  const remove = (): Promise<void> => rm(dataDir, { recursive: true, force: true });
+  try {
+    const server = await startServer(readConfig({ PORT: '0', GEO2_LOG_LEVEL: 'error', GEO2_DATA_DIR: dataDir }));
+    return {
+      url: server.url,
+      async stop() {
+        await server.stop();
+        await remove();
+      },
+    };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
 }

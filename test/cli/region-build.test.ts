@@ -20,6 +20,7 @@ beforeAll(async () => {
     GEO2_MODEL_DIR: files.modelDir,
     GEO2_THREADS: '1',
     GEO2_VECTOR_INDEX: 'exact',
+    GEO2_DATA_DIR: join(files.root, 'data'),
   };
   source = join(files.root, 'imagery');
   await mkdir(source);
@@ -150,12 +151,15 @@ describe('geo2 serve', () => {
   });
 
   test('says what to do when the port is taken', async () => {
-    const { child, printed } = start(['serve', '--port', '0', '--json'], { env: { ...env, GEO2_LOG_LEVEL: 'error' } });
+    const { child, ended, printed } = start(['serve', '--port', '0', '--json'], {
+      env: { ...env, GEO2_LOG_LEVEL: 'error' },
+    });
     await expect.poll(() => printed().stdout, { timeout: 25_000 }).toContain('"url"');
     const { port } = new URL(JSON.parse(printed().stdout).url);
     const { code, stderr } = await geo2(['serve', '--port', port], { env: { ...env, GEO2_LOG_LEVEL: 'silent' } });
     expect(code).toBe(1);
     expect(stderr).toContain('another program uses it');
     child.kill('SIGTERM');
+    await ended;
   });
 });

@@ -30,6 +30,7 @@ async function environment(): Promise<Record<string, string>> {
     GEO2_MODEL_DIR: files.modelDir,
     GEO2_THREADS: '1',
     GEO2_VECTOR_INDEX: 'exact',
+    GEO2_DATA_DIR: join(files.root, 'data'),
     PORT: '0',
   };
 }

@@ -77,6 +77,7 @@ export async function startService(
       GEO2_STORE: pathToFileURL(files.storeDir).href,
       GEO2_MODEL_DIR: files.modelDir,
       GEO2_CACHE_DIR: join(files.root, 'cache'),
+      GEO2_DATA_DIR: join(files.root, 'data'),
       GEO2_THREADS: '1',
       GEO2_VECTOR_INDEX: 'exact',
       PORT: '0',

@@ -42,6 +42,7 @@ schemathesis.openapi.format("binary", ANY_IMAGE)
 schemathesis.openapi.format("byte", ANY_IMAGE.map(lambda file: base64.b64encode(file).decode()))
 schemathesis.openapi.format("uri", st.just(IMAGE_URL))
 schemathesis.openapi.format("region-id", st.just(REGION))
+schemathesis.openapi.format("idempotency-key", st.uuids().map(str))
 
 
 @schemathesis.hook

@@ -70,6 +70,7 @@ describe.skipIf(found === undefined)(title, () => {
     const config = readConfig({
       GEO2_STORE: pathToFileURL(join(root, 'store')).href,
       GEO2_CACHE_DIR: join(root, 'cache'),
+      GEO2_DATA_DIR: join(root, 'data'),
       GEO2_LOG_LEVEL: 'error',
       PORT: '0',
     });

@@ -64,6 +64,43 @@ export interface paths {
                         "application/geo+json": components["schemas"]["Coverage"];
                     };
                 };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description DATABASE_FAILED: The database is not available */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
             };
         };
         put?: never;
@@ -97,7 +134,10 @@ export interface paths {
                     /** @description ground: a photo or panorama; satellite: one north-up aerial tile */
                     view?: "ground" | "satellite";
                 };
-                header?: never;
+                header?: {
+                    /** @description A new name for each new request, such as a UUID. The same request again, under the same name and within a day, is not worked on twice but gets the same answer. */
+                    "Idempotency-Key"?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -118,14 +158,68 @@ export interface paths {
                 /** @description The embeddings */
                 200: {
                     headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
                         [name: string]: unknown;
                     };
                     content: {
                         "application/json": components["schemas"]["EmbedAnswer"];
                     };
                 };
-                /** @description MALFORMED_BODY: The body cannot be read */
+                /**
+                 * @description MALFORMED_BODY: The body cannot be read
+                 *
+                 *     IDEMPOTENCY_KEY_INVALID: The Idempotency-Key cannot be used
+                 */
                 400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description UPLOAD_TOO_SLOW: The body came too slowly */
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description IDEMPOTENCY_IN_FLIGHT: The first request with this key is not answered yet */
+                409: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -173,9 +267,32 @@ export interface paths {
                  *     INVALID_REQUEST: The request is not valid
                  *
                  *     BATCH_TOO_LARGE: The request has too many images
+                 *
+                 *     IDEMPOTENCY_KEY_REUSED: The Idempotency-Key belongs to another request
                  */
                 422: {
                     headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
                         [name: string]: unknown;
                     };
                     content: {
@@ -197,6 +314,8 @@ export interface paths {
                  *     INFERENCE_CRASHED: The inference process ended
                  *
                  *     MODEL_UNAVAILABLE: The model is not available
+                 *
+                 *     DATABASE_FAILED: The database is not available
                  */
                 503: {
                     headers: {
@@ -254,7 +373,10 @@ export interface paths {
                     regions?: string;
                     topK?: number;
                 };
-                header?: never;
+                header?: {
+                    /** @description A new name for each new request, such as a UUID. The same request again, under the same name and within a day, is not worked on twice but gets the same answer. */
+                    "Idempotency-Key"?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -276,6 +398,12 @@ export interface paths {
                 /** @description An answer, also when the place was not found */
                 200: {
                     headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
                         [name: string]: unknown;
                     };
                     content: {
@@ -283,8 +411,56 @@ export interface paths {
                         "application/json": components["schemas"]["GeolocateAnswer"];
                     };
                 };
-                /** @description MALFORMED_BODY: The body cannot be read */
+                /**
+                 * @description MALFORMED_BODY: The body cannot be read
+                 *
+                 *     IDEMPOTENCY_KEY_INVALID: The Idempotency-Key cannot be used
+                 */
                 400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description UPLOAD_TOO_SLOW: The body came too slowly */
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description IDEMPOTENCY_IN_FLIGHT: The first request with this key is not answered yet */
+                409: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -332,9 +508,32 @@ export interface paths {
                  *     INVALID_REQUEST: The request is not valid
                  *
                  *     UNKNOWN_REGION: There is no such region
+                 *
+                 *     IDEMPOTENCY_KEY_REUSED: The Idempotency-Key belongs to another request
                  */
                 422: {
                     headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
                         [name: string]: unknown;
                     };
                     content: {
@@ -356,6 +555,8 @@ export interface paths {
                  *     INFERENCE_CRASHED: The inference process ended
                  *
                  *     MODEL_UNAVAILABLE: The model is not available
+                 *
+                 *     DATABASE_FAILED: The database is not available
                  */
                 503: {
                     headers: {
@@ -386,6 +587,469 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The keys of your tenant
+         * @description Newest first, at most 1,000. The operator is shown those of every tenant, or of the one that is asked for.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Whose key it is; what is stored belongs to a tenant */
+                    tenant?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Keys, without their texts */
+                200: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Keys"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description INVALID_REQUEST: The request is not valid */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description DATABASE_FAILED: The database is not available */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Make a key
+         * @description The answer holds the key’s text, which is not stored: keep it.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description A new name for each new request, such as a UUID. The same request again, under the same name and within a day, is not worked on twice but gets the same answer. */
+                    "Idempotency-Key"?: string;
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewKey"];
+                };
+            };
+            responses: {
+                /** @description Made */
+                201: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CreatedKey"];
+                    };
+                };
+                /**
+                 * @description MALFORMED_BODY: The body cannot be read
+                 *
+                 *     IDEMPOTENCY_KEY_INVALID: The Idempotency-Key cannot be used
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description IDEMPOTENCY_IN_FLIGHT: The first request with this key is not answered yet */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description BODY_TOO_LARGE: The body is too large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description UNSUPPORTED_MEDIA_TYPE: The content type is not supported */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description INVALID_REQUEST: The request is not valid
+                 *
+                 *     IDEMPOTENCY_KEY_REUSED: The Idempotency-Key belongs to another request
+                 */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description OVERLOADED: The service is at its capacity
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One key */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The key, without its text */
+                200: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Key"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description DATABASE_FAILED: The database is not available */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a key
+         * @description It is refused from now on, and stays in the list. To revoke a key again changes nothing.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Revoked */
+                200: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Key"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description DATABASE_FAILED: The database is not available */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/regions": {
         parameters: {
             query?: never;
@@ -410,6 +1074,43 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["Regions"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description DATABASE_FAILED: The database is not available */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
             };
@@ -450,9 +1151,46 @@ export interface paths {
                         "application/json": components["schemas"]["RegionDetail"];
                     };
                 };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /** @description NOT_FOUND: There is nothing here */
                 404: {
                     headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description DATABASE_FAILED: The database is not available */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
                         [name: string]: unknown;
                     };
                     content: {
@@ -515,9 +1253,46 @@ export interface paths {
                     };
                     content?: never;
                 };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /** @description NOT_FOUND: There is nothing here */
                 404: {
                     headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description DATABASE_FAILED: The database is not available */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
                         [name: string]: unknown;
                     };
                     content: {
@@ -764,6 +1539,10 @@ export interface components {
             /** @enum {string} */
             type: "FeatureCollection";
         };
+        CreatedKey: components["schemas"]["Key"] & {
+            /** @description The key’s text: told now, and never again */
+            key: string;
+        };
         EmbedAnswer: {
             /**
              * @description float: a list of numbers (default); base64: little-endian 32-bit floats
@@ -966,6 +1745,44 @@ export interface components {
              */
             url?: string;
         } & (unknown | unknown);
+        Key: {
+            /**
+             * Format: date-time
+             * @description When it was made
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description From when it is refused
+             */
+            expiresAt?: string;
+            /**
+             * @description How the key begins
+             * @example geo2_ab12…
+             */
+            hint: string;
+            /** @example key_abcdefghijklmnopqrstuvwxyz */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was used last, to about ten minutes
+             */
+            lastUsedAt?: string;
+            maxConcurrent?: number;
+            name: string;
+            rate?: components["schemas"]["Rate"];
+            regions?: string[];
+            /**
+             * Format: date-time
+             * @description When it was revoked
+             */
+            revokedAt?: string;
+            scopes: ("geolocate" | "embed" | "synthesize" | "jobs" | "webhooks" | "regions:read" | "admin")[];
+            tenant: string;
+        };
+        Keys: {
+            keys: components["schemas"]["Key"][];
+        };
         ModelName: {
             name: string;
             version: string;
@@ -978,6 +1795,40 @@ export interface components {
             /** @enum {string} */
             state: "LOADING" | "READY" | "UNLOADING" | "UNAVAILABLE";
             version: string;
+        };
+        /**
+         * @description Unless stated: the caller’s tenant, every scope but admin, the caller’s regions, the service’s own limits. Limits of its own, and another tenant, only the operator may give.
+         * @example {
+         *       "name": "mobile backend",
+         *       "scopes": [
+         *         "geolocate",
+         *         "jobs"
+         *       ]
+         *     }
+         */
+        NewKey: {
+            /**
+             * Format: date-time
+             * @description From then on the key is refused; never unless stated
+             */
+            expiresAt?: string;
+            /** @description Requests in flight at one time */
+            maxConcurrent?: number;
+            /**
+             * @description By which you tell it from others
+             * @example mobile backend
+             */
+            name: string;
+            rate?: components["schemas"]["Rate"];
+            /** @description The only regions that the key may ask for */
+            regions?: string[];
+            /** @description What the key may do; admin includes all others */
+            scopes?: ("geolocate" | "embed" | "synthesize" | "jobs" | "webhooks" | "regions:read" | "admin")[];
+            /**
+             * @description Whose key it is; what is stored belongs to a tenant
+             * @example acme
+             */
+            tenant?: string;
         };
         /** @description Only when matched or ambiguous */
         Point: {
@@ -1005,7 +1856,7 @@ export interface components {
         /** @description RFC 9457 */
         Problem: {
             /** @enum {string} */
-            code: "IMAGE_EMPTY" | "IMAGE_UNSUPPORTED" | "IMAGE_TRUNCATED" | "IMAGE_TOO_LARGE" | "IMAGE_TOO_SMALL" | "IMAGE_URL_REFUSED" | "IMAGE_URL_FAILED" | "INVALID_REQUEST" | "UNKNOWN_REGION" | "BATCH_TOO_LARGE" | "WEBHOOK_URL_REFUSED" | "WEBHOOK_LIMIT" | "WEBHOOK_DISABLED" | "SECRET_UNREADABLE" | "OVERLOADED" | "DEADLINE_EXCEEDED" | "CANCELED" | "INFERENCE_CRASHED" | "INFERENCE_FAILED" | "MODEL_UNAVAILABLE" | "FILE_MISSING" | "FILE_CORRUPT" | "MANIFEST_INVALID" | "MODEL_MISMATCH" | "REGION_INVALID" | "STORE_CONFLICT" | "STORE_FAILED" | "SOURCE_INVALID" | "INDEX_INVALID" | "DATABASE_FAILED" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "NOT_ACCEPTABLE" | "MALFORMED_BODY" | "BODY_TOO_LARGE" | "UPLOAD_TOO_SLOW" | "UNSUPPORTED_MEDIA_TYPE" | "INTERNAL";
+            code: "IMAGE_EMPTY" | "IMAGE_UNSUPPORTED" | "IMAGE_TRUNCATED" | "IMAGE_TOO_LARGE" | "IMAGE_TOO_SMALL" | "IMAGE_URL_REFUSED" | "IMAGE_URL_FAILED" | "INVALID_REQUEST" | "UNKNOWN_REGION" | "BATCH_TOO_LARGE" | "WEBHOOK_URL_REFUSED" | "WEBHOOK_LIMIT" | "WEBHOOK_DISABLED" | "SECRET_UNREADABLE" | "KEY_REQUIRED" | "KEY_INVALID" | "KEY_EXPIRED" | "KEY_REVOKED" | "SCOPE_REQUIRED" | "RATE_LIMITED" | "TOO_MANY_IN_FLIGHT" | "IDEMPOTENCY_KEY_INVALID" | "IDEMPOTENCY_KEY_REUSED" | "IDEMPOTENCY_IN_FLIGHT" | "OVERLOADED" | "DEADLINE_EXCEEDED" | "CANCELED" | "INFERENCE_CRASHED" | "INFERENCE_FAILED" | "MODEL_UNAVAILABLE" | "FILE_MISSING" | "FILE_CORRUPT" | "MANIFEST_INVALID" | "MODEL_MISMATCH" | "REGION_INVALID" | "STORE_CONFLICT" | "STORE_FAILED" | "SOURCE_INVALID" | "INDEX_INVALID" | "DATABASE_FAILED" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "NOT_ACCEPTABLE" | "MALFORMED_REQUEST" | "HEADERS_TOO_LARGE" | "REQUEST_TIMEOUT" | "EXPECTATION_FAILED" | "MALFORMED_BODY" | "BODY_TOO_LARGE" | "UPLOAD_TOO_SLOW" | "UNSUPPORTED_MEDIA_TYPE" | "INTERNAL";
             detail: string;
             /** @description Everything wrong with the request, each with a JSON pointer */
             errors?: {
@@ -1021,6 +1872,11 @@ export interface components {
             /** @description Of the W3C trace that the request is in */
             traceId?: string;
             type: string;
+        };
+        /** @description Requests in a window of so many seconds */
+        Rate: {
+            requests: number;
+            windowS: number;
         };
         Ready: {
             /** @description What searches: faiss, or exact where FAISS is not built */
@@ -1091,6 +1947,7 @@ export type BboxPrior = components['schemas']['BboxPrior'];
 export type Candidate = components['schemas']['Candidate'];
 export type CirclePrior = components['schemas']['CirclePrior'];
 export type Coverage = components['schemas']['Coverage'];
+export type CreatedKey = components['schemas']['CreatedKey'];
 export type EmbedAnswer = components['schemas']['EmbedAnswer'];
 export type EmbedImage = components['schemas']['EmbedImage'];
 export type EmbedOptions = components['schemas']['EmbedOptions'];
@@ -1100,12 +1957,16 @@ export type GeolocateFeatureCollection = components['schemas']['GeolocateFeature
 export type GeolocateOptions = components['schemas']['GeolocateOptions'];
 export type GeolocateRequest = components['schemas']['GeolocateRequest'];
 export type ImageReference = components['schemas']['ImageReference'];
+export type Key = components['schemas']['Key'];
+export type Keys = components['schemas']['Keys'];
 export type ModelName = components['schemas']['ModelName'];
 export type ModelReady = components['schemas']['ModelReady'];
+export type NewKey = components['schemas']['NewKey'];
 export type Point = components['schemas']['Point'];
 export type PolygonPrior = components['schemas']['PolygonPrior'];
 export type Prior = components['schemas']['Prior'];
 export type Problem = components['schemas']['Problem'];
+export type Rate = components['schemas']['Rate'];
 export type Ready = components['schemas']['Ready'];
 export type Region = components['schemas']['Region'];
 export type RegionDetail = components['schemas']['RegionDetail'];

@@ -13,5 +13,15 @@ export interface Caller {
   readonly regions: readonly string[] | undefined;
 }
 
-/** The tenant of callers without a key, where none is needed. */
+/** The tenant of callers without a key, where none is needed: whoever operates the service. */
 export const LOCAL_TENANT = 'local';
+
+/** Whether the caller may do what asks for the scope. */
+export function hasScope({ scopes }: Pick<Caller, 'scopes'>, scope: Scope): boolean {
+  return scopes.has(scope) || scopes.has('admin');
+}
+
+/** Whether the caller may manage the keys of every tenant, and not only those of its own. */
+export function isOperator(caller: Pick<Caller, 'scopes' | 'tenant'>): boolean {
+  return caller.tenant === LOCAL_TENANT && hasScope(caller, 'admin');
+}
