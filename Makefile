@@ -9,10 +9,10 @@ EXAMPLES ?= 500
 NODE := node_modules/.bin/node
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-all demo test fuzz overload bench evaluate train-mini
+.PHONY: help setup setup-all demo test fuzz overload bench webhooks-bench evaluate train-mini
 
 help: ## what can be done here
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 setup: ## install what the demo needs (idempotent)
 	@bash scripts/setup.sh service
@@ -34,6 +34,9 @@ overload: setup ## ten times what the service can do, for a minute; counts and b
 
 bench: setup-all ## benchmarks; a table and bench/results/*.json
 	@$(NODE) bench/run.ts
+
+webhooks-bench: setup-all ## deliveries beside 50 sick receivers; bench/results/webhooks.json
+	@$(NODE) bench/webhooks.ts
 
 evaluate: setup-all ## fresh Null Island splits (SEED=n) against the released model (OUT=dir)
 	@$(PYTHON) -m geo2.evaluate suite --seed $(SEED) --out $(OUT)

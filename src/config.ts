@@ -110,6 +110,10 @@ const EnvironmentSchema = z.object({
   GEO2_REQUIRE_KEY: oneOf(['true', 'false']).optional(),
   GEO2_RATE_LIMIT: RateTextSchema.default({ requests: 600, windowS: 60 }),
   GEO2_MAX_CONCURRENT: integer({ min: 1, max: 10_000, unit: 'requests' }).default(32),
+  GEO2_SECRET_KEY: z
+    .string()
+    .min(32, 'must have 32 characters or more; `openssl rand -base64 32` makes one')
+    .optional(),
   GEO2_LOG_LEVEL: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   OTEL_EXPORTER_OTLP_ENDPOINT: z
     .url({ protocol: /^https?$/, error: 'must be the address of an OTLP/HTTP receiver, such as http://127.0.0.1:4318' })
@@ -143,7 +147,7 @@ export interface Config {
   readonly requestTimeoutMs: number;
   /** How long a stop waits for requests in flight. */
   readonly drainTimeoutMs: number;
-  /** Address ranges that image URLs may reach beside public addresses. */
+  /** Address ranges that image URLs and webhooks may reach beside public addresses. */
   readonly outboundAllow: readonly string[];
   /** Of a PostgreSQL server that several processes may share; without it the database is embedded, in `dataDir`. */
   readonly databaseUrl?: string | undefined;
@@ -154,6 +158,8 @@ export interface Config {
   readonly rate: Rate;
   /** Requests that such a key may have in flight. */
   readonly maxConcurrent: number;
+  /** Encrypts secrets that are stored to be read again; without it they are stored as they are. */
+  readonly secretKey?: string | undefined;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
   /** Where traces go; undefined: nowhere, and nothing is traced. */
   readonly otlp?: { readonly endpoint: string; readonly serviceName: string } | undefined;
@@ -200,6 +206,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     withoutKey: withoutKey(found.GEO2_REQUIRE_KEY, found.HOST),
     rate: found.GEO2_RATE_LIMIT,
     maxConcurrent: found.GEO2_MAX_CONCURRENT,
+    secretKey: found.GEO2_SECRET_KEY,
     logLevel: found.GEO2_LOG_LEVEL,
     ...(found.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
       ? {}

@@ -15,6 +15,7 @@ export interface Metrics {
   onHttpRequest(event: { method: string; route: string; status: number; durationMs: number }): void;
   onAnswer(answer: { status: string; timingMs: { search: number } }): void;
   setRegionTiles(tiles: Readonly<Record<string, number>>): void;
+  onWebhookAttempt(attempt: { outcome: string }): void;
   /** Ends the sampling of the event loop. */
   stop(): void;
 }
@@ -105,6 +106,13 @@ export function createMetrics(): Metrics {
     registers,
   });
 
+  const webhookAttempts = new Counter({
+    name: 'webhook_attempts_total',
+    help: 'Attempts to deliver an event to a webhook, by how they ended',
+    labelNames: ['outcome'],
+    registers,
+  });
+
   const loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
   loop.enable();
   new Gauge({
@@ -153,6 +161,7 @@ export function createMetrics(): Metrics {
       regionTiles.reset();
       for (const [region, count] of Object.entries(tiles)) regionTiles.set({ region }, count);
     },
+    onWebhookAttempt: ({ outcome }) => webhookAttempts.inc({ outcome }),
     stop: () => loop.disable(),
   };
 }

@@ -182,6 +182,16 @@ export const IMAGE_PROBLEMS = [
   'DEADLINE_EXCEEDED',
 ] as const satisfies readonly ProblemCode[];
 
+/** What any request with a small JSON body may be refused with. */
+export const JSON_PROBLEMS = [
+  'INVALID_REQUEST',
+  'MALFORMED_BODY',
+  'BODY_TOO_LARGE',
+  'UNSUPPORTED_MEDIA_TYPE',
+  'OVERLOADED',
+  'DATABASE_FAILED',
+] as const satisfies readonly ProblemCode[];
+
 function samePosition(a: readonly number[] | undefined, b: readonly number[] | undefined): boolean {
   return a !== undefined && b !== undefined && a[0] === b[0] && a[1] === b[1];
 }
