@@ -77,6 +77,6 @@ async function handle(message: z.infer<typeof MessageSchema>): Promise<void> {
     }
     case 'gc':
       globalThis.gc?.();
-      process.send?.({ type: 'ready' });
+      process.send?.({ type: 'ready', heapMb: process.memoryUsage().heapUsed / 1e6 });
   }
 }

@@ -21,7 +21,7 @@ import { type BenchRow, benchTable, percentileRow, single } from './rows.ts';
 const { values } = parseArgs({
   options: {
     database: { type: 'string', default: 'pglite' },
-    seconds: { type: 'string', default: '15' },
+    seconds: { type: 'string', default: '10' },
     healthy: { type: 'string', default: '10' },
     sick: { type: 'string', default: '50' },
     rate: { type: 'string', default: '20' },
@@ -47,7 +47,7 @@ const SICK: readonly Behave[] = [
 ];
 
 const EventSchema = z.object({ timestamp: z.iso.datetime() });
-const MessageSchema = z.object({ type: z.enum(['ready', 'recorded']), count: z.number().optional() });
+const MessageSchema = z.object({ type: z.enum(['ready', 'recorded']), heapMb: z.number().optional() });
 
 /** Milliseconds from an event to its receiver, of healthy tenants. */
 let delays: number[] = [];
@@ -90,13 +90,17 @@ try {
   const rows: BenchRow[] = [];
   await record(healthy, rate, 2); // the first events pay for what is loaded then
   rows.push(...(await measure('healthy_alone', healthy, rate)));
-  const before = await heldMb();
-  rows.push(...(await measure(`healthy_beside_${sick.length}_sick`, [...healthy, ...sick], 2 * rate)));
-  const after = await heldMb();
-  rows.push(single(about('before_sick'), 'memory_rss_mb', before));
-  rows.push(single(about('after_sick'), 'memory_rss_mb', after));
-  rows.push(single(about('after_sick'), 'memory_growth_mb', after - before));
-  rows.push(single(about('after_sick'), 'sick_attempts', sickAttempts));
+  const conditions = ['before_sick', `healthy_beside_${sick.length}_sick`, `healthy_beside_${sick.length}_sick_still`];
+  const memory: { rssMb: number; heapMb: number }[] = [];
+  for (const [index, condition] of conditions.entries()) {
+    if (index > 0) rows.push(...(await measure(condition, [...healthy, ...sick], 2 * rate)));
+    memory.push(await held());
+  }
+  for (const [index, condition] of conditions.entries()) {
+    rows.push(single(about(condition), 'memory_rss_mb', memory[index]?.rssMb ?? 0));
+    rows.push(single(about(condition), 'memory_heap_mb', memory[index]?.heapMb ?? 0));
+  }
+  rows.push(single(about(conditions.at(-1) ?? ''), 'sick_attempts', sickAttempts));
   process.stdout.write(benchTable(rows));
   await mkdir(dirname(resolve(values.out)), { recursive: true });
   await writeFile(values.out, reportText(rows));
@@ -138,15 +142,16 @@ async function record(tenants: readonly string[], perSecond: number, forSeconds:
   return sent;
 }
 
-async function heldMb(): Promise<number> {
+/** What the delivering process holds after a collection of garbage: of the system, and in objects. */
+async function held(): Promise<{ rssMb: number; heapMb: number }> {
   child.send({ type: 'gc' });
-  await hear('ready');
+  const { heapMb = 0 } = await hear('ready');
   const memory = await memoryOf(child.pid ?? 0);
   if (memory === undefined) throw new Error('there is no /proc here to read memory from');
-  return memory.residentMb;
+  return { rssMb: memory.residentMb, heapMb };
 }
 
-async function hear(type: 'ready' | 'recorded'): Promise<void> {
+async function hear(type: 'ready' | 'recorded'): Promise<z.infer<typeof MessageSchema>> {
   for (;;) {
     const [message] = await Promise.race([
       once(child, 'message'),
@@ -154,7 +159,8 @@ async function hear(type: 'ready' | 'recorded'): Promise<void> {
         throw new Error('the delivering process ended');
       }),
     ]);
-    if (MessageSchema.parse(message).type === type) return;
+    const heard = MessageSchema.parse(message);
+    if (heard.type === type) return heard;
   }
 }
 

@@ -9,6 +9,8 @@ import type { Rate } from './core/accounts/keys.ts';
 import type { Embed } from './core/embed.ts';
 import type { Geolocate } from './core/geolocate.ts';
 import type { RegionSource } from './core/retrieval/region.ts';
+import type { Deliveries } from './core/webhooks/deliveries.ts';
+import type { Endpoints } from './core/webhooks/endpoints.ts';
 import { type AuthenticationDeps, authentication } from './handlers/authentication.ts';
 import { createBodyBudget } from './handlers/body.ts';
 import type { AppEnv } from './handlers/context.ts';
@@ -28,6 +30,8 @@ import { type Metrics, metricsRoute, observeRequests } from './handlers/metrics.
 import { type PageDeps, pageRoutes } from './handlers/page.ts';
 import { HttpProblem, onError } from './handlers/problems.ts';
 import { regionRoutes } from './handlers/regions.ts';
+import { webhookDeliveryRoutes } from './handlers/webhook-deliveries.ts';
+import { webhookRoutes } from './handlers/webhooks.ts';
 
 /** Everything the HTTP edge stands on. */
 export interface AppDeps extends HealthDeps, PageDeps {
@@ -40,6 +44,7 @@ export interface AppDeps extends HealthDeps, PageDeps {
   readonly fetchImage: FetchImage;
   readonly limits: AppLimits;
   readonly access: AccessDeps;
+  readonly webhooks: { readonly endpoints: Endpoints; readonly deliveries: Deliveries };
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly newRequestId: IdentityOptions['newRequestId'];
@@ -142,6 +147,8 @@ export function createApp(deps: AppDeps): OpenAPIHono<AppEnv> {
   coverageRoute(app, deps);
   imageryRoute(app, deps);
   keyRoutes(app, { keys: deps.access.keys, limits: forms, now: deps.now });
+  webhookRoutes(app, { ...deps.webhooks, limits: forms });
+  webhookDeliveryRoutes(app, { ...deps.webhooks, limits: forms });
   healthRoutes(app, deps);
   metricsRoute(app, deps);
   docsRoutes(app, { ...deps, needsKeys: deps.access.withoutKey === 'required' });

@@ -220,7 +220,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
 const READ_ELSEWHERE: ReadonlySet<string> = new Set(['GEO2_URL', 'GEO2_API_KEY', 'GEO2_ROLE']);
 
 /** Their values are not repeated in messages. */
-const SECRET: ReadonlySet<string> = new Set(['GEO2_DATABASE_URL']);
+const SECRET: ReadonlySet<string> = new Set(['GEO2_DATABASE_URL', 'GEO2_SECRET_KEY']);
 
 /** Who can be reached by others asks them for a key, unless its operator has said that none is needed. */
 function withoutKey(requireKey: 'true' | 'false' | undefined, host: string): Config['withoutKey'] {

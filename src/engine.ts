@@ -24,6 +24,9 @@ export interface Engine {
   readonly geolocate: Geolocate;
   readonly embed: Embed;
   readonly regions: RegionSource;
+  readonly store: ObjectStore;
+  /** Ids of the regions that this process is to serve, loaded or not. */
+  listRegions(): Promise<readonly string[]>;
   readonly limits: ImageLimits;
   /** How each region of the store stands, also those that could not be loaded. */
   regionHealth(): readonly RegionHealth[];
@@ -88,8 +91,12 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
   const regions: RegionSource = { list: () => [...loaded.values()] };
   const limits = { ...DEFAULT_IMAGE_LIMITS, maxBytes: config.maxImageBytes, maxPixels: config.maxPixels };
 
+  async function listRegions(): Promise<readonly string[]> {
+    return config.regions === '*' ? publishedRegions(store) : config.regions;
+  }
+
   async function loadRegions(): Promise<void> {
-    const ids = config.regions === '*' ? await publishedRegions(store) : config.regions;
+    const ids = await listRegions();
     for (const id of ids) health.set(id, { id, status: 'LOADING' });
     for (const id of ids) await loadOne(id); // one after the other: checksums are read at the speed of the disk
     regionsTried = true;
@@ -142,6 +149,8 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
   return {
     model,
     regions,
+    store,
+    listRegions,
     limits,
     index,
     geolocate: afterLoading((request) =>

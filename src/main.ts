@@ -25,6 +25,7 @@ import { createHttpServer } from './http-server.ts';
 import { createLogger } from './logging.ts';
 import { createImageryReader } from './region-imagery.ts';
 import { openTracer } from './tracing.ts';
+import { createWebhooks } from './webhooks.ts';
 
 /** Bodies that are held at one time; decoding has a budget of its own. */
 const MAX_HELD_BYTES = 160 * 1024 * 1024;
@@ -81,6 +82,13 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     everyMs: SWEEP_MS,
     onError: (error) => logger.warn({ err: error }, 'what has run out could not be deleted'),
   });
+  const webhooks = createWebhooks(config, {
+    ...engine,
+    database,
+    fetcher,
+    logger,
+    onAttempt: metrics.onWebhookAttempt,
+  });
   let draining = false;
   const app = createApp({
     ...engine,
@@ -96,6 +104,7 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     now,
     randomBytes,
     access: { ...accounts, ...config },
+    webhooks,
     isDraining: () => draining,
     swaggerUiDir: join(PROGRAM_DIR, 'node_modules/swagger-ui-dist'),
     maplibreDir: join(PROGRAM_DIR, 'node_modules/maplibre-gl/dist'),
@@ -116,7 +125,10 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
   async function stop(): Promise<void> {
     draining = true;
     logger.info('stopping: finishing what is in flight');
+    // at the same time: both have until the drain is over
+    const delivered = webhooks.stop({ drainMs: config.drainTimeoutMs });
     await server.close(config.drainTimeoutMs);
+    await delivered;
     await engine.stop();
     await sweeper.stop();
     await database.stop();
@@ -134,6 +146,7 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     logger.info({ url, model: modelName, index: engine.index }, 'listening; loading the model and the regions');
     await startBoth(engine, database);
     sweeper.start();
+    webhooks.start();
     metrics.setRegionTiles(Object.fromEntries(engine.regions.list().map(({ id, tiles }) => [id, tiles.count])));
     if (config.withoutKey === 'open') {
       logger.warn(

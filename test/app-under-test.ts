@@ -9,7 +9,12 @@ import type { Database } from '#core/database/database.ts';
 import type { GeolocateAnswer, GeolocateRequest } from '#core/geolocate.ts';
 import { newId } from '#core/ids.ts';
 import { openOnnxModel } from '#core/inference/model.onnx.ts';
+import { createPinnedFetcher } from '#core/outbound/pinned-fetcher.ts';
+import { createAddressPolicy } from '#core/outbound/public-address.ts';
 import { createPassingTracer } from '#core/tracing/passing-tracer.ts';
+import { createDeliveries } from '#core/webhooks/deliveries.ts';
+import { createEndpoints } from '#core/webhooks/endpoints.ts';
+import { createSecretBox } from '#core/webhooks/secret-box.ts';
 import { type AppDeps, createApp } from '../src/app.ts';
 import { PROGRAM_DIR } from '../src/config.ts';
 import { createMetrics } from '../src/handlers/metrics.ts';
@@ -81,6 +86,20 @@ export function accessOf(database: Database, overrides: Partial<AppDeps['access'
   return { ...accounts, withoutKey: 'local', rate: { requests: 600, windowS: 60 }, maxConcurrent: 32, ...overrides };
 }
 
+/** Webhooks on a database, delivered by nobody; `127.0.0.1` is an address like any other, every name is there. */
+export function webhooksOf(database: Database): AppDeps['webhooks'] {
+  const fetcher = createPinnedFetcher({
+    isAllowed: createAddressPolicy(['127.0.0.1/32']),
+    resolveHost: async () => [{ address: '127.0.0.1', family: 4 }],
+  });
+  const now = (): Date => new Date();
+  const secrets = createSecretBox(undefined);
+  return {
+    endpoints: createEndpoints({ database, fetcher, secrets, newId, now }),
+    deliveries: createDeliveries({ database, newId, now }),
+  };
+}
+
 /** The app with every real part of the edge, a model that is not started, no region, and a use case that notes what it is asked. */
 export async function appUnderTest(overrides: Partial<AppDeps> = {}): Promise<AppUnderTest> {
   const asked: GeolocateRequest[] = [];
@@ -107,6 +126,7 @@ export async function appUnderTest(overrides: Partial<AppDeps> = {}): Promise<Ap
       maxHeldBytes: 1_000_000,
     },
     access: accessOf(NO_DATABASE),
+    webhooks: webhooksOf(NO_DATABASE),
     metrics,
     logger: createLogger({ level: 'debug', version: '0.0.0' }, { write: (line) => void log.push(JSON.parse(line)) }),
     newRequestId: () => 'generated-id',

@@ -15,6 +15,7 @@ import { EXIT, Failure, UsageError } from './failure.ts';
 import { createProgress, duration, type Progress } from './progress.ts';
 import { openStore } from './store.ts';
 import { bytes, count } from './table.ts';
+import { tellPublication } from './tell-publication.ts';
 import { checked, MetresSchema, numberOption, required, wholeOption } from './values.ts';
 
 const options = {
@@ -94,7 +95,10 @@ export const regionBuild: Command = {
     });
     const first = (await readCurrent(store, `regions/${id}`)) === undefined;
     const published = values.publish === true || first;
-    if (published) await publishRegion(store, { id, version }, { cacheDir, signal });
+    if (published) {
+      await publishRegion(store, { id, version }, { cacheDir, signal });
+      await tellPublication(context, { store, id });
+    }
 
     const { tileCount: tiles, headings, model, files } = manifest;
     const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);

@@ -2,6 +2,7 @@ import { publishRegion } from '../core/regions/publish.ts';
 import { type Command, type CommandSpec, parseCommand } from './command.ts';
 import { EXIT, UsageError } from './failure.ts';
 import { onlyArgument, openStore, regionReference } from './store.ts';
+import { tellPublication } from './tell-publication.ts';
 
 const spec = {
   name: 'region publish',
@@ -20,6 +21,7 @@ export const regionPublish: Command = {
     if (version === undefined) throw new UsageError(`Which version of ${id}? See: geo2 region list`);
     const { store, cacheDir } = openStore(context);
     const { replaced } = await publishRegion(store, { id, version }, { cacheDir, signal: context.signal });
+    await tellPublication(context, { store, id });
     if (values.json === true) {
       context.stdout.write(`${JSON.stringify({ id, version, replaced: replaced ?? null })}\n`);
     } else {

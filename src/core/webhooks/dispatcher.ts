@@ -27,9 +27,7 @@ const SETTLE_TRIES_MS: readonly number[] = [100, 500, 2_000];
 /** Told of what happens, for metrics and log. */
 export interface DispatchObserver {
   readonly onAttempt?: ((event: { outcome: AttemptOutcome; durationMs: number }) => void) | undefined;
-  readonly onDisabled?:
-    | ((event: { tenant: string; endpointId: string; reason: DisabledReason }) => void)
-    | undefined;
+  readonly onDisabled?: ((event: { tenant: string; endpointId: string; reason: DisabledReason }) => void) | undefined;
   /** Something of ours failed, and is tried again. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }

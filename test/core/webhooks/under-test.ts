@@ -7,8 +7,7 @@ import { createPgliteDatabase } from '#core/database/database.pglite.ts';
 import { createPostgresDatabase } from '#core/database/database.postgres.ts';
 import type { Database } from '#core/database/database.ts';
 import { newId } from '#core/ids.ts';
-import { createPinnedFetcher, type PinnedFetcher } from '#core/outbound/pinned-fetcher.ts';
-import { createAddressPolicy } from '#core/outbound/public-address.ts';
+import type { PinnedFetcher } from '#core/outbound/pinned-fetcher.ts';
 import type { AttemptOutcome } from '#core/webhooks/attempt.ts';
 import { createDeliveries, type Deliveries } from '#core/webhooks/deliveries.ts';
 import { createDispatcher, type Dispatcher } from '#core/webhooks/dispatcher.ts';
@@ -17,6 +16,7 @@ import { type EventType, recordEvent } from '#core/webhooks/events.ts';
 import { MIGRATIONS } from '#core/webhooks/migrations.ts';
 import { createSecretBox, type SecretBox } from '#core/webhooks/secret-box.ts';
 import { startPostgres } from '../../postgres.ts';
+import { loopbackFetcher } from './loopback-fetcher.ts';
 
 /** Everything of webhooks on a real database, with a clock that stands still until it is moved. */
 export interface Webhooks {
@@ -47,6 +47,7 @@ export interface ObservedDispatcher extends Dispatcher {
   readonly errors: unknown[];
 }
 
+export const PASSPHRASE = 'a passphrase of the tests, long enough';
 export const S = 1_000;
 export const MIN = 60 * S;
 export const HOUR = 60 * MIN;
@@ -92,7 +93,7 @@ export function useWebhooks(kind: 'pglite' | 'postgres'): () => Webhooks {
 function webhooksOn(database: Database, databaseUrl: string): Webhooks {
   let nowMs = Date.now();
   const now = (): Date => new Date(nowMs);
-  const secrets = createSecretBox('a passphrase of the tests, long enough');
+  const secrets = createSecretBox(PASSPHRASE);
   const fetcher = loopbackFetcher();
   const endpoints = createEndpoints({ database, fetcher, secrets, newId, now });
   return {
@@ -133,14 +134,6 @@ function webhooksOn(database: Database, databaseUrl: string): Webhooks {
     subscribe: (tenant, url, events = ['job.succeeded', 'job.failed', 'job.canceled']) =>
       endpoints.create(tenant, { url, events }),
   };
-}
-
-/** Reaches 127.0.0.1 and nothing else; every name is there. */
-export function loopbackFetcher(): PinnedFetcher {
-  return createPinnedFetcher({
-    isAllowed: createAddressPolicy(['127.0.0.1/32']),
-    resolveHost: async () => [{ address: '127.0.0.1', family: 4 }],
-  });
 }
 
 export interface Received {
