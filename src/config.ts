@@ -14,6 +14,7 @@ export const PROGRAM_DIR = fileURLToPath(new URL('..', import.meta.url));
 const DEFAULT_STORE_DIR = join(PROGRAM_DIR, 'demo/store');
 const DEFAULT_MODEL_DIR = join(PROGRAM_DIR, 'models/released/geo2-mini');
 const MIB = 1024 * 1024;
+const DAY_S = 86_400;
 const REGION_ID = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
 function integer(range: { min: number; max: number; unit?: string }) {
@@ -107,6 +108,14 @@ const EnvironmentSchema = z.object({
     .string()
     .transform((path) => resolve(path))
     .default(join(PROGRAM_DIR, '.geo2/data')),
+  GEO2_ROLE: oneOf(['api', 'worker', 'all']).default('all'),
+  GEO2_JOB_STORE: StoreUrlSchema.optional(),
+  GEO2_JOB_CONCURRENCY: integer({ min: 1, max: 64, unit: 'jobs' }).default(4),
+  GEO2_JOB_IMAGES: integer({ min: 1, max: 64, unit: 'images' }).default(2),
+  GEO2_JOB_TTL_S: integer({ min: 1, max: 2_592_000, unit: 'seconds' }).default(DAY_S),
+  GEO2_JOB_RETENTION_S: integer({ min: 1, max: 31_536_000, unit: 'seconds' }).default(DAY_S),
+  GEO2_JOB_STAGING_S: integer({ min: 1, max: 86_400, unit: 'seconds' }).default(900),
+  GEO2_MAX_JOBS: integer({ min: 1, max: 1_000_000, unit: 'jobs' }).default(10_000),
   GEO2_REQUIRE_KEY: oneOf(['true', 'false']).optional(),
   GEO2_RATE_LIMIT: RateTextSchema.default({ requests: 600, windowS: 60 }),
   GEO2_MAX_CONCURRENT: integer({ min: 1, max: 10_000, unit: 'requests' }).default(32),
@@ -152,6 +161,9 @@ export interface Config {
   /** Of a PostgreSQL server that several processes may share; without it the database is embedded, in `dataDir`. */
   readonly databaseUrl?: string | undefined;
   readonly dataDir: string;
+  /** `api` accepts jobs, `worker` runs them; either alone needs a database that both share. */
+  readonly role: 'api' | 'worker' | 'all';
+  readonly jobs: JobsConfig;
   /** What a request without a key may do: nothing, everything from this machine, or only what stores nothing. */
   readonly withoutKey: 'required' | 'local' | 'open';
   /** Of a key that has none of its own. */
@@ -168,6 +180,22 @@ export interface Config {
   readonly port: number;
 }
 
+export interface JobsConfig {
+  /** Where images and results of jobs lie; undefined: in the data folder. */
+  readonly storeUrl?: string | undefined;
+  /** Jobs that one worker runs at one time, and images over all of them. */
+  readonly maxJobs: number;
+  readonly maxItems: number;
+  /** After which a job that is not final expires. */
+  readonly ttlMs: number;
+  /** How long an ended job and its results are kept. */
+  readonly retentionMs: number;
+  /** After which images that came without a job are deleted. */
+  readonly stagingMs: number;
+  /** Jobs that may be unfinished at one time, of all tenants. */
+  readonly maxUnfinished: number;
+}
+
 /**
  * Reads the environment. Throws INVALID_REQUEST with every problem at once, a line each that names the variable. An empty
  * variable counts as unset; an unknown `GEO2_…` one is a problem, because it is most likely misspelt.
@@ -181,6 +209,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const parsed = EnvironmentSchema.safeParse(given);
   if (!parsed.success) {
     for (const issue of parsed.error.issues) problems.push({ name: issue.path.join('.'), problem: issue.message });
+  }
+  if (['api', 'worker'].includes(given.GEO2_ROLE ?? '') && given.GEO2_DATABASE_URL === undefined) {
+    const problem =
+      'needs GEO2_DATABASE_URL: without it the database is embedded, and one process (role all) has it alone';
+    problems.push({ name: 'GEO2_ROLE', problem });
   }
   if (!parsed.success || problems.length > 0) throw invalid(problems, given);
 
@@ -203,6 +236,16 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     outboundAllow: found.GEO2_OUTBOUND_ALLOW,
     databaseUrl: found.GEO2_DATABASE_URL,
     dataDir: found.GEO2_DATA_DIR,
+    role: found.GEO2_ROLE,
+    jobs: {
+      storeUrl: found.GEO2_JOB_STORE,
+      maxJobs: found.GEO2_JOB_CONCURRENCY,
+      maxItems: found.GEO2_JOB_IMAGES,
+      ttlMs: found.GEO2_JOB_TTL_S * 1000,
+      retentionMs: found.GEO2_JOB_RETENTION_S * 1000,
+      stagingMs: found.GEO2_JOB_STAGING_S * 1000,
+      maxUnfinished: found.GEO2_MAX_JOBS,
+    },
     withoutKey: withoutKey(found.GEO2_REQUIRE_KEY, found.HOST),
     rate: found.GEO2_RATE_LIMIT,
     maxConcurrent: found.GEO2_MAX_CONCURRENT,
@@ -217,7 +260,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
 }
 
 /** Variables of the same prefix that belong to the command line, to builds and tests, or to roles with state. */
-const READ_ELSEWHERE: ReadonlySet<string> = new Set(['GEO2_URL', 'GEO2_API_KEY', 'GEO2_ROLE']);
+const READ_ELSEWHERE: ReadonlySet<string> = new Set(['GEO2_URL', 'GEO2_API_KEY']);
 
 /** Their values are not repeated in messages. */
 const SECRET: ReadonlySet<string> = new Set(['GEO2_DATABASE_URL', 'GEO2_SECRET_KEY']);

@@ -6,31 +6,24 @@ import type { Logger } from 'pino';
 import * as z from 'zod';
 import { createApp } from './app.ts';
 import { type Config, PROGRAM_DIR, readConfig } from './config.ts';
-import { createAccounts } from './core/accounts/accounts.ts';
-import { createSweeper } from './core/accounts/sweeper.ts';
-import type { Database } from './core/database/database.ts';
-import { traceDatabase } from './core/database/traced-database.ts';
 import { Geo2Error } from './core/errors.ts';
-import { newId } from './core/ids.ts';
 import type { InferenceObserver } from './core/inference/observer.ts';
 import { createImageFetcher } from './core/outbound/image-fetcher.ts';
 import { createPinnedFetcher } from './core/outbound/pinned-fetcher.ts';
 import { createAddressPolicy } from './core/outbound/public-address.ts';
 import { traceFetcher } from './core/outbound/traced-fetcher.ts';
-import { createDatabase } from './database.ts';
 import { demoSamples } from './demo-samples.ts';
 import { type Engine, openEngine } from './engine.ts';
 import { createMetrics } from './handlers/metrics.ts';
 import { createHttpServer } from './http-server.ts';
+import { createItemRunner } from './job-items.ts';
 import { createLogger } from './logging.ts';
 import { createImageryReader } from './region-imagery.ts';
+import { openState, type State } from './state.ts';
 import { openTracer } from './tracing.ts';
-import { createWebhooks } from './webhooks.ts';
 
 /** Bodies that are held at one time; decoding has a budget of its own. */
 const MAX_HELD_BYTES = 160 * 1024 * 1024;
-/** What has run out is deleted so often. */
-const SWEEP_MS = 10 * 60_000;
 /** Part of the request's time that fetching an image may take. */
 const FETCH_SHARE = 0.5;
 
@@ -74,20 +67,13 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
   });
   const fetcher = traceFetcher(pinned, tracer);
   const images = createImageFetcher({ fetcher, timeoutMs: config.requestTimeoutMs * FETCH_SHARE });
-  const database = traceDatabase(createDatabase(config), tracer);
-  const now = (): Date => new Date();
-  const accounts = createAccounts({ database, now, newId, randomBytes });
-  const sweeper = createSweeper({
-    sweep: accounts.sweep,
-    everyMs: SWEEP_MS,
-    onError: (error) => logger.warn({ err: error }, 'what has run out could not be deleted'),
-  });
-  const webhooks = createWebhooks(config, {
+  const state = openState(config, {
     ...engine,
-    database,
     fetcher,
+    tracer,
     logger,
-    onAttempt: metrics.onWebhookAttempt,
+    metrics,
+    runItem: createItemRunner({ ...engine, ...config, fetchImage: images.fetch, onAnswer: metrics.onAnswer }),
   });
   let draining = false;
   const app = createApp({
@@ -101,10 +87,10 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     newRequestId: randomUUID,
     tracer,
     nowMs: () => performance.now(),
-    now,
+    now: () => new Date(),
     randomBytes,
-    access: { ...accounts, ...config },
-    webhooks,
+    access: { ...state.accounts, ...config },
+    webhooks: state.webhooks,
     isDraining: () => draining,
     swaggerUiDir: join(PROGRAM_DIR, 'node_modules/swagger-ui-dist'),
     maplibreDir: join(PROGRAM_DIR, 'node_modules/maplibre-gl/dist'),
@@ -125,13 +111,10 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
   async function stop(): Promise<void> {
     draining = true;
     logger.info('stopping: finishing what is in flight');
-    // at the same time: both have until the drain is over
-    const delivered = webhooks.stop({ drainMs: config.drainTimeoutMs });
-    await server.close(config.drainTimeoutMs);
-    await delivered;
+    // at the same time: all have until the drain is over
+    await Promise.all([server.close(config.drainTimeoutMs), state.stop(config.drainTimeoutMs)]);
     await engine.stop();
-    await sweeper.stop();
-    await database.stop();
+    await state.close();
     await stopTracing();
     metrics.stop();
     logger.info('stopped');
@@ -144,9 +127,7 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
   try {
     const url = await server.listen();
     logger.info({ url, model: modelName, index: engine.index }, 'listening; loading the model and the regions');
-    await startBoth(engine, database);
-    sweeper.start();
-    webhooks.start();
+    await startBoth(engine, state);
     metrics.setRegionTiles(Object.fromEntries(engine.regions.list().map(({ id, tiles }) => [id, tiles.count])));
     if (config.withoutKey === 'open') {
       logger.warn(
@@ -162,8 +143,8 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
 }
 
 /** At the same time; where one fails, the other is let finish before the failure is told. */
-async function startBoth(engine: Engine, database: Database): Promise<void> {
-  for (const result of await Promise.allSettled([engine.start(), database.start()])) {
+async function startBoth(engine: Engine, state: State): Promise<void> {
+  for (const result of await Promise.allSettled([engine.start(), state.start()])) {
     if (result.status === 'rejected') throw result.reason;
   }
 }

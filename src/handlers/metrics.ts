@@ -3,7 +3,9 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { InferenceObserver } from '../core/inference/observer.ts';
+import type { JobsObserver } from '../core/jobs/observer.ts';
 import type { AppEnv } from './context.ts';
+import { createJobMetrics } from './job-metrics.ts';
 import { knownMethod, matchedRoute } from './matched-route.ts';
 
 /** What is counted; the names are fixed (SERVING.md), dashboards depend on them. */
@@ -16,6 +18,7 @@ export interface Metrics {
   onAnswer(answer: { status: string; timingMs: { search: number } }): void;
   setRegionTiles(tiles: Readonly<Record<string, number>>): void;
   onWebhookAttempt(attempt: { outcome: string }): void;
+  readonly jobs: JobsObserver;
   /** Ends the sampling of the event loop. */
   stop(): void;
 }
@@ -162,6 +165,7 @@ export function createMetrics(): Metrics {
       for (const [region, count] of Object.entries(tiles)) regionTiles.set({ region }, count);
     },
     onWebhookAttempt: ({ outcome }) => webhookAttempts.inc({ outcome }),
+    jobs: createJobMetrics(registry),
     stop: () => loop.disable(),
   };
 }

@@ -347,6 +347,7 @@ export function jobsContract(create: () => Promise<JobsUnderTest>): void {
         for await (const event of events ?? []) live.push(event);
       })();
       await expect.poll(() => live.map(({ type }) => type), { timeout: 30_000 }).toEqual(['start']);
+      await expect.poll(() => gate.counts.begun, { timeout: 30_000 }).toBe(1);
       gate.open();
       await expect
         .poll(() => live.map(({ type }) => type), { timeout: 30_000 })
@@ -469,10 +470,20 @@ export function jobsContract(create: () => Promise<JobsUnderTest>): void {
     });
 
     test('go to the next worker when theirs is silent; what the old one then says is not heard', async () => {
-      const stuck = held();
-      const first = await serve(stuck.runItem, { worker: { leaseMs: 30_000, maxItems: 1 } });
+      // it does not even hear that it is to stop
+      const stuck = Promise.withResolvers<void>();
+      let begun = 0;
+      const first = await serve(
+        async (item) => {
+          begun += 1;
+          await stuck.promise;
+          return echo(item);
+        },
+        { worker: { leaseMs: 30_000, maxItems: 1, maxJobs: 1 } },
+      );
+      onTestFinished(() => stuck.resolve());
       const job = await submit(first.jobs, ['a', 'b'], 'stuck');
-      await expect.poll(() => stuck.counts.begun, { timeout: 30_000 }).toBe(1);
+      await expect.poll(() => begun, { timeout: 30_000 }).toBe(1);
       // its lease is over although it lives: as if it had been stopped for a while
       await database.query("update geo2.jobs set leased_until = now() - interval '1 second' where id = $1", [job.id]);
       const ran: unknown[] = [];
@@ -483,8 +494,9 @@ export function jobsContract(create: () => Promise<JobsUnderTest>): void {
       });
       await second.sweeper?.sweep();
       expect(await ended(second.jobs, job)).toMatchObject({ status: 'succeeded', progress: { completed: 2 } });
-      stuck.open();
-      await expect.poll(() => stuck.counts.aborted, { timeout: 30_000 }).toBe(1);
+      stuck.resolve();
+      await first.stop(0);
+      expect(begun).toBe(1);
       expect(ran).toEqual(['a', 'b']);
       expect(await told(job)).toEqual(['succeeded']);
     });

@@ -13,34 +13,64 @@ export interface PgliteOptions {
   readonly migrations: readonly Migration[];
 }
 
+export interface PgliteDatabase extends Database {
+  readonly kind: 'pglite';
+  /** Takes the folder for this process without opening the database, which costs memory. Errors: DATABASE_FAILED. */
+  reserve(): Promise<unknown>;
+}
+
+/** Where in a data folder the database lies. */
+export function pgliteFolder(dataDir: string): string {
+  return join(dataDir, 'pglite');
+}
+
 /**
  * PostgreSQL inside this process, one connection: for one machine without a server. It survives the death of the process, and
  * no power cut is promised (PGlite does not flush its files). Errors of the start: DATABASE_FAILED when another process has
  * the folder open.
  */
-export function createPgliteDatabase({ dataDir, migrations }: PgliteOptions): Database {
-  const folder = join(dataDir, 'pglite');
-  let opening: Promise<Open> | undefined;
+export function createPgliteDatabase({ dataDir, migrations }: PgliteOptions): PgliteDatabase {
+  const folder = pgliteFolder(dataDir);
+  let locking: Promise<DataLock> | undefined;
+  let opening: Promise<PGlite> | undefined;
   let closing: Promise<void> | undefined;
   let stopped = false;
 
-  async function open(): Promise<Open> {
+  function reserve(): Promise<DataLock> {
+    locking ??= take().catch((error: unknown) => {
+      locking = undefined;
+      throw error;
+    });
+    return locking;
+  }
+
+  async function take(): Promise<DataLock> {
     await mkdir(dataDir, { recursive: true });
-    const lock = await lockDataDir(dataDir);
+    return lockDataDir(dataDir);
+  }
+
+  async function release(): Promise<void> {
+    const lock = await locking?.catch(() => undefined);
+    locking = undefined;
+    await lock?.release();
+  }
+
+  async function open(): Promise<PGlite> {
+    await reserve();
     let pglite: PGlite | undefined;
     try {
       const { PGlite } = await import('@electric-sql/pglite'); // 50 MB of WebAssembly: only where it is used
       pglite = await PGlite.create(folder);
       await pglite.transaction((tx) => migrate(sqlOf(tx), migrations));
-      return { pglite, lock };
+      return pglite;
     } catch (cause) {
       await pglite?.close().catch(() => {});
-      await lock.release();
+      await release();
       throw databaseFailure(cause, `The database in ${folder} cannot be opened`);
     }
   }
 
-  function opened(): Promise<Open> {
+  function opened(): Promise<PGlite> {
     if (stopped) return Promise.reject(new Geo2Error('DATABASE_FAILED', 'The database is stopped.'));
     opening ??= open().catch((error: unknown) => {
       opening = undefined;
@@ -50,15 +80,14 @@ export function createPgliteDatabase({ dataDir, migrations }: PgliteOptions): Da
   }
 
   async function close(): Promise<void> {
-    const open = await opening?.catch(() => undefined);
+    const pglite = await opening?.catch(() => undefined);
     opening = undefined;
-    if (open === undefined) return;
-    await open.pglite.close();
-    await open.lock.release();
+    await pglite?.close();
+    await release();
   }
 
   async function query(text: string, parameters: readonly unknown[] = []) {
-    const { pglite } = await opened();
+    const pglite = await opened();
     try {
       return await rowsOf(pglite, text, parameters);
     } catch (cause) {
@@ -71,9 +100,10 @@ export function createPgliteDatabase({ dataDir, migrations }: PgliteOptions): Da
   return {
     kind: 'pglite',
     query,
+    reserve,
 
     async transaction(work) {
-      const { pglite } = await opened();
+      const pglite = await opened();
       try {
         return await pglite.transaction((tx) => work(sqlOf(tx)));
       } catch (cause) {
@@ -82,7 +112,7 @@ export function createPgliteDatabase({ dataDir, migrations }: PgliteOptions): Da
     },
 
     async listen(channel, onNotification, onGap) {
-      const { pglite } = await opened();
+      const pglite = await opened();
       const unlisten = await pglite.listen(channel, onNotification).catch((cause: unknown) => {
         throw databaseFailure(cause, `Cannot listen on ${channel}`);
       });
@@ -104,11 +134,6 @@ export function createPgliteDatabase({ dataDir, migrations }: PgliteOptions): Da
       return closing;
     },
   };
-}
-
-interface Open {
-  readonly pglite: PGlite;
-  readonly lock: DataLock;
 }
 
 function sqlOf(tx: Transaction): Sql {

@@ -23,7 +23,7 @@ const MIGRATION_LOCK = 7_306_720_219;
 const INT8 = 20;
 
 /** A PostgreSQL server, shared by several processes. A connection that breaks is replaced; the statement that it carried fails. */
-export function createPostgresDatabase(options: PostgresOptions): Database {
+export function createPostgresDatabase(options: PostgresOptions): Database & { readonly kind: 'postgres' } {
   const { url, migrations, maxConnections = 10 } = options;
   const connection = {
     connectionString: url,

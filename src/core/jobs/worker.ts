@@ -44,6 +44,11 @@ export interface JobWorkerDeps extends FinishDeps, ClaimDeps {
   readonly onError: (error: unknown, doing: string) => void;
 }
 
+interface Run {
+  readonly claim: Claim;
+  readonly controller: AbortController;
+}
+
 /** Where nobody tells of new jobs, they are found after this time. */
 const LOOK_MS = 1_000;
 /** How often leases are renewed; a job that somebody ended is let go at the latest then. */
@@ -61,7 +66,7 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
   const { database, store, signals, runItem, observer, onError, maxJobs, maxImageBytes } = deps;
   const finish = createFinishJob(deps);
   const slots = createSlots(deps.maxItems);
-  const running = new Map<string, { claim: Claim; controller: AbortController }>();
+  const running = new Map<string, Run>();
   const draining = new AbortController();
   let wake: () => void = () => {};
   let taking: Promise<void> | undefined;
@@ -94,24 +99,28 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
   async function runJob(claim: Claim): Promise<void> {
     const { job } = claim;
     const controller = new AbortController();
-    running.set(job.id, { claim, controller });
+    const run = { claim, controller };
+    running.get(job.id)?.controller.abort(); // we lost it, and got it again
+    running.set(job.id, run);
     observer.onRunning?.(running.size);
     if (claim.isFirst) observer.onStarted?.(job);
     try {
-      if (claim.stalls > MAX_STALLS) await end(claim, ABANDONED);
-      else if (await runItems(claim, controller.signal)) await end(claim, undefined);
+      if (claim.stalls > MAX_STALLS) await end(claim, { error: ABANDONED, signal: controller.signal });
+      else if (await runItems(run)) await end(claim, { signal: controller.signal });
       else await untilDone(() => giveBack(deps, claim), 'giving a job back', controller.signal);
     } catch (error) {
       // it is not ours any more, or the database is away: then its lease runs out
       if (!controller.signal.aborted) onError(error, `running ${job.id}`);
     } finally {
-      running.delete(job.id);
+      if (running.get(job.id) === run) running.delete(job.id);
       observer.onRunning?.(running.size);
     }
   }
 
   /** Whether all items have an outcome. Throws when the claim is lost. */
-  async function runItems(claim: Claim, signal: AbortSignal): Promise<boolean> {
+  async function runItems(run: Run): Promise<boolean> {
+    const { claim } = run;
+    const { signal } = run.controller;
     const items = await untilDone(() => pendingItems(deps, claim.job), 'reading items', signal);
     let begun = 0;
     const lanes = Array.from({ length: Math.min(deps.maxItems, items.length) }, async () => {
@@ -121,7 +130,7 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
           const item = items[begun];
           if (item === undefined || draining.signal.aborted) return;
           begun += 1;
-          await runOne(claim, item, signal);
+          await runOne(run, item);
         } finally {
           release();
         }
@@ -133,8 +142,9 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
     return begun === items.length;
   }
 
-  async function runOne(claim: Claim, item: PendingItem, signal: AbortSignal): Promise<void> {
+  async function runOne({ claim, controller }: Run, item: PendingItem): Promise<void> {
     const { id, kind } = claim.job;
+    const { signal } = controller;
     let error: JobError | undefined;
     try {
       const result = await attempt(claim, item, signal);
@@ -150,7 +160,7 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
       signal,
     );
     if (!kept) {
-      running.get(id)?.controller.abort();
+      controller.abort();
       throw canceled(signal);
     }
     observer.onItem?.({ kind, outcome: error === undefined ? 'succeeded' : 'failed' });
@@ -181,10 +191,10 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
     throw new Geo2Error('FILE_MISSING', `The image ${input.key} is missing.`, { data: { file: input.key } });
   }
 
-  async function end(claim: Claim, given: JobError | undefined): Promise<void> {
+  async function end(claim: Claim, how: { error?: JobError; signal: AbortSignal }): Promise<void> {
     const { id } = claim.job;
-    const signal = running.get(id)?.controller.signal ?? AbortSignal.abort();
-    const error = given ?? (await untilDone(() => whyFailed(claim.job), 'reading a job', signal));
+    const { signal } = how;
+    const error = how.error ?? (await untilDone(() => whyFailed(claim.job), 'reading a job', signal));
     const status = error === undefined ? 'succeeded' : 'failed';
     await untilDone(() => finish({ id, claim: claim.claim, status, error }), 'ending a job', signal);
   }

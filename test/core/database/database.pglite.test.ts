@@ -74,9 +74,11 @@ test('a folder that another process has open is refused with what to do; the dea
 test('a folder is opened once in one process, too', async () => {
   const dataDir = await newFolder();
   const first = createPgliteDatabase({ dataDir, migrations: [] });
-  await first.start();
+  await first.reserve();
   const second = createPgliteDatabase({ dataDir, migrations: [] });
   await expect(second.start()).rejects.toMatchObject({ code: 'DATABASE_FAILED' });
+  await expect(second.reserve()).rejects.toMatchObject({ code: 'DATABASE_FAILED' });
+  await first.start();
   await first.stop();
   await second.start();
   await second.stop();
