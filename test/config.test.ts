@@ -47,6 +47,14 @@ describe('with variables', () => {
       GEO2_OUTBOUND_ALLOW: '10.0.0.0/8, fd00::/8',
       GEO2_DATABASE_URL: 'postgres://geo2:secret@db.example:5432/geo2',
       GEO2_DATA_DIR: '/var/lib/geo2',
+      GEO2_ROLE: 'worker',
+      GEO2_JOB_STORE: '/mnt/jobs',
+      GEO2_JOB_CONCURRENCY: '6',
+      GEO2_JOB_IMAGES: '5',
+      GEO2_JOB_TTL_S: '60',
+      GEO2_JOB_RETENTION_S: '120',
+      GEO2_JOB_STAGING_S: '30',
+      GEO2_MAX_JOBS: '50',
       GEO2_REQUIRE_KEY: 'true',
       GEO2_RATE_LIMIT: '100/10',
       GEO2_MAX_CONCURRENT: '5',
@@ -74,6 +82,16 @@ describe('with variables', () => {
       outboundAllow: ['10.0.0.0/8', 'fd00::/8'],
       databaseUrl: 'postgres://geo2:secret@db.example:5432/geo2',
       dataDir: '/var/lib/geo2',
+      role: 'worker',
+      jobs: {
+        storeUrl: 'file:///mnt/jobs',
+        maxJobs: 6,
+        maxItems: 5,
+        ttlMs: 60_000,
+        retentionMs: 120_000,
+        stagingMs: 30_000,
+        maxUnfinished: 50,
+      },
       withoutKey: 'required',
       rate: { requests: 100, windowS: 10 },
       maxConcurrent: 5,
@@ -88,6 +106,12 @@ describe('with variables', () => {
     expect(readConfig({ GEO2_STORE: '/srv/geo2' }).storeUrl).toBe('file:///srv/geo2');
     expect(readConfig({ GEO2_STORE: './store' }).storeUrl).toBe(pathToFileURL('store').href);
   });
+});
+
+test.each(['api', 'worker'])('the role %s alone needs a database that others share', (role) => {
+  expect(problemOf({ GEO2_ROLE: role }).message).toMatch(/GEO2_ROLE="(api|worker)": needs GEO2_DATABASE_URL/);
+  expect(readConfig({ GEO2_ROLE: role, GEO2_DATABASE_URL: 'postgres://localhost/geo2' }).role).toBe(role);
+  expect(readConfig({}).role).toBe('all');
 });
 
 describe('keys', () => {
