@@ -1,6 +1,8 @@
 """Frozen features of a view set on disk: computed once, memory-mapped by training. fp16; one array a field; resumable by city."""
 
+import contextlib
 import json
+import os
 import time
 import zlib
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from ..config import Config
 from ..models.geomap import FrozenFeatures, GroundFeatures, SatelliteFeatures
+from ..workers import Worker, run_workers
 from .mosaic import build_mosaic, city_of
 from .samples import draw_sample, place_query
 from .view_set import ViewSet, load_images, read_view_set, to_metres
@@ -35,10 +38,19 @@ class FeatureTable:
         for name in self.names:
             values = getattr(features, name).to(torch.float16).cpu().numpy()
             if name not in self.arrays:
-                path = self.folder / f"{name}.npy"
-                mode = "r+" if path.exists() else "w+"
-                self.arrays[name] = np.lib.format.open_memmap(path, mode, None if mode == "r+" else np.float16, (self.rows, *values.shape[1:]))
+                self.arrays[name] = self._opened(name, values.shape[1:])
             self.arrays[name][start : start + len(values)] = values
+
+    def _opened(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """The array for writing; of several processes that find it missing, one makes it."""
+        path = self.folder / f"{name}.npy"
+        if not path.exists():
+            own = self.folder / f"{name}.{os.getpid()}"
+            np.lib.format.open_memmap(own, "w+", np.float16, (self.rows, *shape))
+            with contextlib.suppress(FileExistsError):
+                os.link(own, path)
+            own.unlink()
+        return np.lib.format.open_memmap(path, "r+")
 
     def flush(self) -> None:
         for array in self.arrays.values():
@@ -85,9 +97,8 @@ class PairCache:
     turn: np.ndarray
 
 
-@torch.inference_mode()
 def build_pair_cache(config: Config, frozen: FrozenFeatures, folder: Path, out: Path) -> PairCache:
-    """Compute what is missing of the pair cache of a split, a city at a time."""
+    """Compute what is missing of the pair cache of a split, a city at a time and in as many processes as training has workers."""
     view_set = read_view_set(folder)
     mark = _fingerprint(config, frozen, folder)
     out = out / mark
@@ -104,23 +115,45 @@ def build_pair_cache(config: Config, frozen: FrozenFeatures, folder: Path, out: 
         np.zeros((n, crops)),
         np.zeros((n, crops), np.int64),
     )
-    started, done = time.monotonic(), 0
+    missing = [name for name in cities if not (out / f"{name}.json").exists()]
+    if missing:
+        run_workers(min(config.geomap_training.workers, len(missing)), _cache_cities, config, frozen, view_set, out, missing, ground, satellite)
     for number, name in enumerate(cities):
-        rows = np.array([i for i, q in enumerate(view_set.queries) if city_of(q.query_id) == name])
-        finished = out / f"{name}.json"
-        if not finished.exists():
-            places = _cache_city(config, frozen, view_set, name, rows, ground, satellite)
-            ground.flush()
-            satellite.flush()
-            finished.write_text(json.dumps(places))
-            done += len(rows)
-            rate = done / (time.monotonic() - started)
-            print(f"cache: {rows[-1] + 1}/{n} pairs, {rate:.1f}/s, {(n - rows[-1] - 1) / rate:.0f} s left", flush=True)
-        places = json.loads(finished.read_text())
+        rows = _rows_of(view_set, name)
+        places = json.loads((out / f"{name}.json").read_text())
         cache.city[rows] = number
         for field in ("query_m", "centre_m", "up_deg", "turn"):
             getattr(cache, field)[rows] = places[field]
     return cache
+
+
+def _rows_of(view_set: ViewSet, city: str) -> np.ndarray:
+    return np.array([i for i, q in enumerate(view_set.queries) if city_of(q.query_id) == city])
+
+
+@torch.inference_mode()
+def _cache_cities(
+    worker: Worker,
+    config: Config,
+    frozen: FrozenFeatures,
+    view_set: ViewSet,
+    out: Path,
+    cities: list[str],
+    ground: FeatureTable,
+    satellite: FeatureTable,
+) -> None:
+    """One worker's part of the cities; each is finished with its file of places."""
+    started, done, mine = time.monotonic(), 0, cities[worker.rank :: worker.count]
+    for number, name in enumerate(mine, start=1):
+        rows = _rows_of(view_set, name)
+        places = _cache_city(config, frozen, view_set, name, rows, ground, satellite)
+        ground.flush()
+        satellite.flush()
+        (out / f"{name}.json").write_text(json.dumps(places))
+        done += len(rows)
+        rate = done / (time.monotonic() - started)
+        left = (len(mine) - number) * len(rows) / rate
+        print(f"cache: worker {worker.rank + 1}: {number}/{len(mine)} cities, {rate:.1f} pairs/s, {left:.0f} s left", flush=True)
 
 
 def _cache_city(

@@ -16,10 +16,10 @@ from ..config import Config, to_dict
 from ..data.cache import GalleryCache, PairCache, build_gallery_cache, build_pair_cache
 from ..evaluate.metrics import hit_rate, nearest_tile, recall, semi_positives
 from ..models.geomap import FrozenFeatures, GeoMapHead, GroundFeatures, SatelliteFeatures
+from ..workers import Worker, run_workers
 from .checkpoint import load_checkpoint, save_checkpoint
 from .losses import info_nce
 from .schedule import Clock, Log, set_learning_rate
-from .workers import Worker, run_workers
 
 EVALUATION_BATCH = 64
 

@@ -6,7 +6,7 @@ from geo2.config import Config, parse_config
 from geo2.data.cache import PairCache
 from geo2.models.geomap import window_offsets_m
 from geo2.train.geomap import ExponentialMovingAverage, LastEmbeddings, PairSampler, places_of
-from geo2.train.workers import Worker
+from geo2.workers import Worker
 
 
 def cache_of(cities: int, each: int) -> PairCache:

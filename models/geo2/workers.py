@@ -1,4 +1,4 @@
-"""Processes that learn from parts of one batch: each has its own negatives, gradients are averaged after every step."""
+"""Processes that share work, one thread each: cities to prepare, or parts of a batch to learn from."""
 
 import tempfile
 from collections.abc import Callable
