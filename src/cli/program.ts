@@ -49,6 +49,21 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./region-publish.ts')).regionPublish,
   },
   {
+    name: 'keys create',
+    summary: 'make an API key',
+    load: async () => (await import('./keys-create.ts')).keysCreate,
+  },
+  {
+    name: 'keys list',
+    summary: 'show the API keys',
+    load: async () => (await import('./keys-list.ts')).keysList,
+  },
+  {
+    name: 'keys revoke',
+    summary: 'have an API key refused from now on',
+    load: async () => (await import('./keys-revoke.ts')).keysRevoke,
+  },
+  {
     name: 'evaluate',
     summary: 'measure the service on photos whose place is known',
     load: async () => (await import('./evaluate.ts')).evaluate,

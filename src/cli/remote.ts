@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
 import { Failure, UsageError } from './failure.ts';
@@ -10,6 +11,14 @@ export interface Remote {
     image: Uint8Array,
     request: { readonly query: Readonly<Record<string, string | undefined>>; readonly answer: T },
   ): Promise<z.infer<T>>;
+  /** Any other request; a body is sent as JSON. Throws Failure with the server's code. */
+  send<T extends z.ZodType>(request: {
+    readonly method: 'GET' | 'POST' | 'DELETE';
+    readonly path: string;
+    readonly query?: Readonly<Record<string, string | undefined>>;
+    readonly body?: unknown;
+    readonly answer: T;
+  }): Promise<z.infer<T>>;
 }
 
 export interface RemoteOptions {
@@ -29,14 +38,16 @@ export function createRemote({ url, apiKey, signal }: RemoteOptions): Remote {
   const base = baseOf(url);
   const headers = {
     accept: 'application/json',
-    'content-type': 'application/octet-stream',
     ...(apiKey === undefined || apiKey === '' ? {} : { authorization: `Bearer ${apiKey}` }),
   };
 
   /** A server that says when to come back is asked again; everything else is an answer. */
-  async function send(target: URL, body: Uint8Array<ArrayBuffer>): Promise<Response> {
+  async function persist(
+    target: URL,
+    init: { method: string; headers: Record<string, string>; body?: string | Uint8Array<ArrayBuffer> },
+  ) {
     for (let attempt = 1; ; attempt += 1) {
-      const response = await fetch(target, { method: 'POST', headers, body, signal }).catch((cause: unknown) => {
+      const response = await fetch(target, { ...init, signal }).catch((cause: unknown) => {
         if (signal.aborted) throw cause;
         throw new Failure('UNREACHABLE', `${base.origin} cannot be reached: ${networkReason(cause)}.`, { cause });
       });
@@ -47,19 +58,44 @@ export function createRemote({ url, apiKey, signal }: RemoteOptions): Remote {
     }
   }
 
+  async function ask<T extends z.ZodType>(
+    { path, query = {}, answer }: { path: string; query?: Readonly<Record<string, string | undefined>>; answer: T },
+    init: Parameters<typeof persist>[1],
+  ): Promise<z.infer<T>> {
+    const target = new URL(`${base.pathname.replace(/\/$/, '')}${path}`, base);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) target.searchParams.set(name, value);
+    }
+    const response = await persist(target, init);
+    const value: unknown = await response.json().catch(() => undefined);
+    if (!response.ok) throw problemOf(response, value, target);
+    const parsed = answer.safeParse(value);
+    if (parsed.success) return parsed.data;
+    throw new Failure('UNEXPECTED_ANSWER', `${target.origin}${target.pathname} does not answer as this API does.`);
+  }
+
   return {
-    async postImage(path, image, { query, answer }) {
-      const target = new URL(`${base.pathname.replace(/\/$/, '')}${path}`, base);
-      for (const [name, value] of Object.entries(query)) {
-        if (value !== undefined) target.searchParams.set(name, value);
-      }
-      const response = await send(target, new Uint8Array(image));
-      const value: unknown = await response.json().catch(() => undefined);
-      if (!response.ok) throw problemOf(response, value, target);
-      const parsed = answer.safeParse(value);
-      if (parsed.success) return parsed.data;
-      throw new Failure('UNEXPECTED_ANSWER', `${target.origin}${target.pathname} does not answer as this API does.`);
-    },
+    postImage: (path, image, { query, answer }) =>
+      ask(
+        { path, query, answer },
+        {
+          method: 'POST',
+          headers: { ...headers, 'content-type': 'application/octet-stream' },
+          body: new Uint8Array(image),
+        },
+      ),
+    send: ({ method, body, ...request }) =>
+      ask(
+        request,
+        body === undefined
+          ? { method, headers }
+          : {
+              method,
+              // an attempt that was made twice is one request
+              headers: { ...headers, 'content-type': 'application/json', 'idempotency-key': randomUUID() },
+              body: JSON.stringify(body),
+            },
+      ),
   };
 }
 

@@ -35,7 +35,7 @@ export function repeatable({ idempotency, randomBytes }: RepeatableDeps): Middle
     if (header === undefined || c.req.method !== 'POST') return next();
     const { tenant, keyId = '' } = c.get('caller');
     const name = nameOf(header);
-    const request: RepeatableRequest = { tenant, keyId, route: `POST ${c.req.path}`, name };
+    const request: RepeatableRequest = { tenant, keyId, route: `POST ${new URL(c.req.url).pathname}`, name };
     const { seal, open } = createSeal({ callerSecret: c.get('callerSecret'), name, randomBytes });
 
     const claim = await idempotency.claim(request);

@@ -99,6 +99,10 @@ export const CreatedKeySchema = KeySchema.extend({
 
 export const KeysSchema = z.object({ keys: z.array(KeySchema) }).openapi('Keys');
 
+export type KeyBody = z.infer<typeof KeySchema>;
+export type CreatedKeyBody = z.infer<typeof CreatedKeySchema>;
+export type NewKeyBody = z.infer<typeof NewKeySchema>;
+
 const IdParamSchema = z.object({ id: z.string().openapi({ example: 'key_abcdefghijklmnopqrstuvwxyz' }) });
 const ListQuerySchema = z.strictObject({ tenant: TenantSchema.optional() });
 
@@ -228,7 +232,7 @@ function found(key: ApiKey | undefined): ApiKey {
 }
 
 /** Nobody makes a key that may do more than their own. Throws INVALID_REQUEST. */
-function refuseMore(caller: Caller, asked: z.infer<typeof NewKeySchema>): void {
+function refuseMore(caller: Caller, asked: NewKeyBody): void {
   if (isOperator(caller) && caller.regions === undefined) return;
   const errors: { detail: string; pointer: string }[] = [];
   const own = new Set(caller.regions ?? asked.regions);
@@ -252,7 +256,7 @@ function refuseMore(caller: Caller, asked: z.infer<typeof NewKeySchema>): void {
 }
 
 /** A key as the API and the command line show it. */
-export function toKeyBody(key: ApiKey): z.infer<typeof KeySchema> {
+export function toKeyBody(key: ApiKey): KeyBody {
   const { id, tenant, name, hint, scopes, regions, rate, maxConcurrent } = key;
   const { createdAt, expiresAt, revokedAt, lastUsedAt } = key;
   return {

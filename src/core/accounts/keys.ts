@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import * as z from 'zod';
 import type { Database, Sql } from '../database/database.ts';
 import { Geo2Error } from '../errors.ts';
-import type { NewId } from '../ids.ts';
+import { isId, type NewId } from '../ids.ts';
 import { type Caller, SCOPES, type Scope } from './caller.ts';
 import { createKeyText, isKeyText, keyHash, keyHint, type RandomBytes } from './key-text.ts';
 
@@ -202,6 +202,7 @@ export function createKeys({ database, now, newId, randomBytes }: KeysDeps): Key
       return rows.map((row) => RowSchema.parse(row));
     },
     async find(id, tenant) {
+      if (!isId('key', id)) return undefined;
       const [row] = await database.query(
         `select ${COLUMNS} from geo2.keys where id = $1 and ($2::text is null or tenant = $2)`,
         [id, tenant ?? null],
@@ -209,6 +210,7 @@ export function createKeys({ database, now, newId, randomBytes }: KeysDeps): Key
       return row === undefined ? undefined : RowSchema.parse(row);
     },
     async revoke(id, tenant) {
+      if (!isId('key', id)) return undefined;
       const [row] = await database.query(
         `update geo2.keys set revoked_at = coalesce(revoked_at, $3)
          where id = $1 and ($2::text is null or tenant = $2) returning ${COLUMNS}`,
