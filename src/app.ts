@@ -159,6 +159,18 @@ export function createApp(deps: AppDeps): OpenAPIHono<AppEnv> {
   return app;
 }
 
+/** What a process that only runs jobs answers: how it is, and what it counts. */
+export function createWorkerApp(deps: AppDeps): OpenAPIHono<AppEnv> {
+  const app = new OpenAPIHono<AppEnv>();
+  app.use(identity(deps));
+  app.use(observeRequests(deps));
+  healthRoutes(app, deps);
+  metricsRoute(app, deps);
+  app.notFound((c) => onError(new HttpProblem('NOT_FOUND', `A worker has nothing at ${c.req.path}.`), c));
+  app.onError(onError);
+  return app;
+}
+
 /** A caller that has the same bytes already is told so; the headers that others' pages need stay. */
 const revalidated = etag({
   retainedHeaders: [...RETAINED_304_HEADERS, 'access-control-allow-origin', 'access-control-expose-headers'],

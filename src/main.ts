@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import * as z from 'zod';
-import { createApp } from './app.ts';
+import { createApp, createWorkerApp } from './app.ts';
 import { type Config, PROGRAM_DIR, readConfig } from './config.ts';
 import { Geo2Error } from './core/errors.ts';
 import type { InferenceObserver } from './core/inference/observer.ts';
@@ -42,7 +42,7 @@ export interface ServerDeps {
 }
 
 /**
- * Serves the API and the page. It listens first, so that `/v2/health` can tell how loading goes, and resolves when requests
+ * Serves the API and the page, and runs jobs, as far as its role says. It listens first, so that `/v2/health` can tell how loading goes, and resolves when requests
  * can be answered. Rejects, with nothing left running, when the port is taken or the model cannot be loaded.
  */
 export async function startServer(config: Config, deps: ServerDeps = {}): Promise<RunningServer> {
@@ -76,7 +76,7 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     runItem: createItemRunner({ ...engine, ...config, fetchImage: images.fetch, onAnswer: metrics.onAnswer }),
   });
   let draining = false;
-  const app = createApp({
+  const app = (config.role === 'worker' ? createWorkerApp : createApp)({
     ...engine,
     version,
     readImageryTile: createImageryReader(),
