@@ -5,11 +5,12 @@ PORT ?= 8080
 SEED ?= 2026
 OUT ?= out/evaluate
 CONFIG ?= cpu
+ROUNDS ?= 20
 EXAMPLES ?= 500
 NODE := node_modules/.bin/node
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-all demo test fuzz overload bench webhooks-bench evaluate train-mini
+.PHONY: help setup setup-all demo test fuzz overload bench webhooks-bench evaluate train-mini faults
 
 help: ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -37,6 +38,9 @@ bench: setup-all ## benchmarks; a table and bench/results/*.json
 
 webhooks-bench: setup-all ## deliveries beside 50 sick receivers; bench/results/webhooks.json
 	@$(NODE) bench/webhooks.ts
+
+faults: setup-all ## SIGKILL api, worker, inference process and PostgreSQL during jobs with webhooks (ROUNDS=20)
+	@$(NODE) bench/faults.ts --rounds $(ROUNDS) --jobs $$((25 * $(ROUNDS)))
 
 evaluate: setup-all ## fresh Null Island splits (SEED=n) against the released model (OUT=dir)
 	@$(PYTHON) -m geo2.evaluate suite --seed $(SEED) --out $(OUT)

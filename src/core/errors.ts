@@ -54,6 +54,9 @@ export type ErrorCode =
   | 'STORE_FAILED'
   | 'SOURCE_INVALID'
   | 'INDEX_INVALID'
+  // jobs
+  | 'JOB_EXPIRED'
+  | 'JOB_ABANDONED'
   // state
   | 'DATABASE_FAILED';
 

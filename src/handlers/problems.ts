@@ -80,6 +80,8 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
   STORE_FAILED: { status: 503, title: 'The store is not available', retryable: true, internal: true },
   SOURCE_INVALID: { ...fault, title: 'The imagery cannot be read' },
   INDEX_INVALID: { ...fault, title: 'A region’s index is damaged' },
+  JOB_EXPIRED: { status: 504, title: 'The job was not done in time', retryable: true },
+  JOB_ABANDONED: { status: 503, title: 'The service ended again and again while it ran the job', retryable: false },
   DATABASE_FAILED: { status: 503, title: 'The database is not available', retryable: true, internal: true },
   NOT_FOUND: { status: 404, title: 'There is nothing here', retryable: false },
   METHOD_NOT_ALLOWED: { status: 405, title: 'The method is not allowed here', retryable: false },
