@@ -41,7 +41,7 @@ function waitAt(url: string) {
             `/jobs/${id}/events`,
             lastEventId === undefined ? {} : { 'last-event-id': lastEventId },
           )(init);
-          return { response, ...rest, data: response.body };
+          return { response, ...rest, data: response.ok ? response.body : null };
         },
         { signal },
       ),
@@ -138,6 +138,12 @@ describe('the events of a job', () => {
     for await (const { id } of waitAt(url).events('job_1', { lastEventId: '7' })) told.push(id);
     expect(told).toEqual(['8']);
     expect(received[0]?.headers['last-event-id']).toBe('7');
+  });
+
+  test('end where nothing is left to tell', async () => {
+    const { url, received } = await scriptedServer((response) => response.writeHead(204).end());
+    expect(await waitAt(url).events('job_1', { lastEventId: '9' }).next()).toMatchObject({ done: true });
+    expect(received).toHaveLength(1);
   });
 
   test('reject when connections bring nothing, time after time', async () => {

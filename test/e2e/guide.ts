@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { PROGRAM_DIR, readConfig } from '../../src/config.ts';
@@ -20,6 +22,8 @@ export interface Block {
 const WRITTEN_URL = 'http://127.0.0.1:8080';
 /** A block of one command that sets variables and serves: what follows it in the guide goes to that service. */
 const SERVES = /^((?:[A-Z0-9_]+=\S*(?:\s|\\\n)+)*)make demo\s*$/;
+/** A port that a guide lets a program of the reader listen on. */
+const RECEIVER_PORT = /\b1808[1-4]\b/g;
 const COMMAND_TIMEOUT_MS = 120_000;
 /** Of curl: an answer of 400 and more, with `--fail-with-body`. */
 const HTTP_ERROR = 22;
@@ -158,6 +162,7 @@ export async function createGuideReader(options: GuideReaderOptions = {}): Promi
     ...settings,
   };
   const started: ChildProcess[] = [];
+  const receiverPorts = await freePorts(4);
   let server: RunningServer | undefined;
 
   async function serve(assignments: string): Promise<void> {
@@ -176,7 +181,10 @@ export async function createGuideReader(options: GuideReaderOptions = {}): Promi
       return '';
     }
     const url = server?.url ?? WRITTEN_URL;
-    const here = (written: string): string => written.replaceAll(WRITTEN_URL, url);
+    const here = (written: string): string =>
+      written
+        .replaceAll(WRITTEN_URL, url)
+        .replaceAll(RECEIVER_PORT, (port) => String(receiverPorts[Number(port) - 18_081]));
     const code = here(block.code);
     const name = /^(?:#|\/\/) ([a-z][a-z-]*\.(?:py|mjs|ts))$/m.exec(code.split('\n', 1)[0] ?? '')?.[1];
     if (name !== undefined) {
@@ -231,6 +239,19 @@ export async function createGuideReader(options: GuideReaderOptions = {}): Promi
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** Ports that nobody listened on just now. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  const ports: number[] = [];
+  for (const server of servers) {
+    if (!server.listening) await once(server, 'listening');
+    const address = server.address();
+    if (address !== null && typeof address !== 'string') ports.push(address.port);
+  }
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
 }
 
 /** By language: what runs it, and the file it is written to. */

@@ -28,11 +28,11 @@ export interface WaitOptions {
 export interface JobWaitDeps<Job> extends RetryDeps {
   readonly get: (id: string, options: { signal: AbortSignal }) => Promise<Job>;
   readonly isFinal: (job: Job) => boolean;
-  /** The stream of a job's events after one of them. */
+  /** The stream of a job's events after one of them; undefined where that was the last. */
   readonly open: (
     id: string,
     options: { signal: AbortSignal; lastEventId: string | undefined },
-  ) => Promise<ReadableStream<Uint8Array>>;
+  ) => Promise<ReadableStream<Uint8Array> | undefined>;
 }
 
 /** The service breaks its silence every 15 s: what is silent for longer than this is no connection any more. */
@@ -54,7 +54,9 @@ export function createJobWait<Job>({ get, isFinal, open, pause, random }: JobWai
     for (let fruitless = 0; fruitless < MAX_FRUITLESS; fruitless += 1) {
       if (fruitless > 0) await pause(random() * FIRST_POLL_MS * 2 ** fruitless, signal);
       try {
-        for await (const event of connection(id, { signal, lastEventId })) {
+        const told = await connect(id, { signal, lastEventId });
+        if (told === undefined) return;
+        for await (const event of told) {
           fruitless = -1; // and 0 for the next
           lastEventId = event.id;
           yield event;
@@ -70,11 +72,20 @@ export function createJobWait<Job>({ get, isFinal, open, pause, random }: JobWai
     throw new Geo2ConnectionError(`The events of ${id} could not be read to their end.`, { cause: failure });
   }
 
-  async function* connection(
+  async function connect(
     id: string,
     { signal, lastEventId }: { signal: AbortSignal; lastEventId: string | undefined },
-  ): AsyncGenerator<JobEvent, void, void> {
+  ): Promise<AsyncGenerator<JobEvent, void, void> | undefined> {
     const silent = new AbortController();
+    const stream = await open(id, { signal: AbortSignal.any([signal, silent.signal]), lastEventId });
+    return stream === undefined ? undefined : eventsOf(stream, silent);
+  }
+
+  /** Breaks the connection off when it falls silent. */
+  async function* eventsOf(
+    stream: ReadableStream<Uint8Array>,
+    silent: AbortController,
+  ): AsyncGenerator<JobEvent, void, void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const heard = (): void => {
       clearTimeout(timer);
@@ -82,10 +93,8 @@ export function createJobWait<Job>({ get, isFinal, open, pause, random }: JobWai
     };
     heard();
     try {
-      const stream = await open(id, { signal: AbortSignal.any([signal, silent.signal]), lastEventId });
-      for await (const { id: eventId, event: type, data } of readEvents(stream, heard)) {
-        yield { id: eventId, type, data: parseData(data) };
-      }
+      for await (const { id, event: type, data } of readEvents(stream, heard))
+        yield { id, type, data: parseData(data) };
     } finally {
       clearTimeout(timer);
     }

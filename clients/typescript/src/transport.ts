@@ -65,11 +65,14 @@ export function createTransport({
     await exchange(attempt, options);
   }
 
-  /** A stream of events as it comes; the call's time is that until it begins, and there is one try. */
+  /**
+   * A stream of events as it comes, or undefined where nothing more is to come (204). The call's time is that until it begins,
+   * and there is one try.
+   */
   async function open(
     attempt: (init: AttemptInit) => Promise<Answer<ReadableStream<Uint8Array> | null>>,
     { signal: given, timeoutMs = usualTimeoutMs, requestId }: CallOptions = {},
-  ): Promise<ReadableStream<Uint8Array>> {
+  ): Promise<ReadableStream<Uint8Array> | undefined> {
     const beginning = new AbortController();
     const late = () => beginning.abort(new Geo2TimeoutError(`There was no answer within ${timeoutMs} ms.`));
     const timer = setTimeout(late, timeoutMs);
@@ -80,6 +83,7 @@ export function createTransport({
         ...(requestId === undefined ? {} : { 'x-request-id': requestId }),
       };
       const { data, response } = await answered(attempt, { signal, headers });
+      if (response.status === 204) return undefined;
       const type = response.headers.get('content-type') ?? '';
       if (data instanceof ReadableStream && /^text\/event-stream\b/i.test(type)) return data;
       await response.body?.cancel();
