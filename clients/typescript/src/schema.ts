@@ -1309,6 +1309,1606 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Your webhooks */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Oldest first */
+                200: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Webhooks"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description DATABASE_FAILED: The database is not available
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Be told of events
+         * @description The answer holds the secret that attempts are signed with. It is told once: keep it.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description A new name for each new request, such as a UUID. The same request again, under the same name and within a day, is not worked on twice but gets the same answer. */
+                    "Idempotency-Key"?: string;
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewWebhook"];
+                };
+            };
+            responses: {
+                /** @description Made */
+                201: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CreatedWebhook"];
+                    };
+                };
+                /**
+                 * @description MALFORMED_BODY: The body cannot be read
+                 *
+                 *     IDEMPOTENCY_KEY_INVALID: The Idempotency-Key cannot be used
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description WEBHOOK_LIMIT: There are too many webhooks
+                 *
+                 *     IDEMPOTENCY_IN_FLIGHT: The first request with this key is not answered yet
+                 */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description BODY_TOO_LARGE: The body is too large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description UNSUPPORTED_MEDIA_TYPE: The content type is not supported */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description INVALID_REQUEST: The request is not valid
+                 *
+                 *     WEBHOOK_URL_REFUSED: The webhook URL is not accepted
+                 *
+                 *     IDEMPOTENCY_KEY_REUSED: The Idempotency-Key belongs to another request
+                 */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description OVERLOADED: The service is at its capacity
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One webhook */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The webhook, without its secret */
+                200: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Webhook"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description DATABASE_FAILED: The database is not available
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /**
+         * Be told no more
+         * @description Its deliveries and their log go with it.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Deleted */
+                204: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description DATABASE_FAILED: The database is not available
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was sent, and what became of it */
+        get: {
+            parameters: {
+                query?: {
+                    after?: string;
+                    limit?: number;
+                    status?: "pending" | "succeeded" | "failed";
+                };
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Newest first */
+                200: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["WebhookDeliveries"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description INVALID_REQUEST: The request is not valid */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description DATABASE_FAILED: The database is not available
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{id}/deliveries/{deliveryId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One delivery */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    deliveryId: string;
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The delivery */
+                200: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["WebhookDelivery"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description DATABASE_FAILED: The database is not available
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{id}/deliveries/{deliveryId}/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a delivery again
+         * @description Now, with the same webhook-id, whether it failed or succeeded; if it fails, the schedule begins anew.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description A new name for each new request, such as a UUID. The same request again, under the same name and within a day, is not worked on twice but gets the same answer. */
+                    "Idempotency-Key"?: string;
+                };
+                path: {
+                    deliveryId: string;
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The delivery */
+                202: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["WebhookDelivery"];
+                    };
+                };
+                /**
+                 * @description MALFORMED_BODY: The body cannot be read
+                 *
+                 *     IDEMPOTENCY_KEY_INVALID: The Idempotency-Key cannot be used
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description WEBHOOK_DISABLED: The webhook is disabled
+                 *
+                 *     IDEMPOTENCY_IN_FLIGHT: The first request with this key is not answered yet
+                 */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description BODY_TOO_LARGE: The body is too large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description UNSUPPORTED_MEDIA_TYPE: The content type is not supported */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description INVALID_REQUEST: The request is not valid
+                 *
+                 *     IDEMPOTENCY_KEY_REUSED: The Idempotency-Key belongs to another request
+                 */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description OVERLOADED: The service is at its capacity
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{id}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send to a disabled webhook again
+         * @description What failed meanwhile is not sent by itself: see recover.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description A new name for each new request, such as a UUID. The same request again, under the same name and within a day, is not worked on twice but gets the same answer. */
+                    "Idempotency-Key"?: string;
+                };
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Enabled */
+                200: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Webhook"];
+                    };
+                };
+                /**
+                 * @description MALFORMED_BODY: The body cannot be read
+                 *
+                 *     IDEMPOTENCY_KEY_INVALID: The Idempotency-Key cannot be used
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description IDEMPOTENCY_IN_FLIGHT: The first request with this key is not answered yet */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description BODY_TOO_LARGE: The body is too large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description UNSUPPORTED_MEDIA_TYPE: The content type is not supported */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description INVALID_REQUEST: The request is not valid
+                 *
+                 *     IDEMPOTENCY_KEY_REUSED: The Idempotency-Key belongs to another request
+                 */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description OVERLOADED: The service is at its capacity
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{id}/recover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send all that failed since a time again */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description A new name for each new request, such as a UUID. The same request again, under the same name and within a day, is not worked on twice but gets the same answer. */
+                    "Idempotency-Key"?: string;
+                };
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["WebhookRecovery"];
+                };
+            };
+            responses: {
+                /** @description How many they are */
+                202: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["WebhookRecovered"];
+                    };
+                };
+                /**
+                 * @description MALFORMED_BODY: The body cannot be read
+                 *
+                 *     IDEMPOTENCY_KEY_INVALID: The Idempotency-Key cannot be used
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description WEBHOOK_DISABLED: The webhook is disabled
+                 *
+                 *     IDEMPOTENCY_IN_FLIGHT: The first request with this key is not answered yet
+                 */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description BODY_TOO_LARGE: The body is too large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description UNSUPPORTED_MEDIA_TYPE: The content type is not supported */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description INVALID_REQUEST: The request is not valid
+                 *
+                 *     IDEMPOTENCY_KEY_REUSED: The Idempotency-Key belongs to another request
+                 */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description OVERLOADED: The service is at its capacity
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{id}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get a new secret
+         * @description The old one stays valid for a while: until then each attempt has two signatures, and verifies with either.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description A new name for each new request, such as a UUID. The same request again, under the same name and within a day, is not worked on twice but gets the same answer. */
+                    "Idempotency-Key"?: string;
+                };
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: {
+                content: {
+                    "application/json": components["schemas"]["SecretRotation"];
+                };
+            };
+            responses: {
+                /** @description The new secret */
+                200: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RotatedSecret"];
+                    };
+                };
+                /**
+                 * @description MALFORMED_BODY: The body cannot be read
+                 *
+                 *     IDEMPOTENCY_KEY_INVALID: The Idempotency-Key cannot be used
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description IDEMPOTENCY_IN_FLIGHT: The first request with this key is not answered yet */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description BODY_TOO_LARGE: The body is too large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description UNSUPPORTED_MEDIA_TYPE: The content type is not supported */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description INVALID_REQUEST: The request is not valid
+                 *
+                 *     IDEMPOTENCY_KEY_REUSED: The Idempotency-Key belongs to another request
+                 */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description OVERLOADED: The service is at its capacity
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test event
+         * @description An event of the type webhook.test, to this webhook only, whatever it subscribed to.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description A new name for each new request, such as a UUID. The same request again, under the same name and within a day, is not worked on twice but gets the same answer. */
+                    "Idempotency-Key"?: string;
+                };
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Its delivery */
+                202: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["WebhookDelivery"];
+                    };
+                };
+                /**
+                 * @description MALFORMED_BODY: The body cannot be read
+                 *
+                 *     IDEMPOTENCY_KEY_INVALID: The Idempotency-Key cannot be used
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description WEBHOOK_DISABLED: The webhook is disabled
+                 *
+                 *     IDEMPOTENCY_IN_FLIGHT: The first request with this key is not answered yet
+                 */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description BODY_TOO_LARGE: The body is too large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description UNSUPPORTED_MEDIA_TYPE: The content type is not supported */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description INVALID_REQUEST: The request is not valid
+                 *
+                 *     IDEMPOTENCY_KEY_REUSED: The Idempotency-Key belongs to another request
+                 */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description OVERLOADED: The service is at its capacity
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v2/health/live": {
         parameters: {
             query?: never;
@@ -1542,6 +3142,13 @@ export interface components {
         CreatedKey: components["schemas"]["Key"] & {
             /** @description The key’s text: told now, and never again */
             key: string;
+        };
+        CreatedWebhook: components["schemas"]["Webhook"] & {
+            /**
+             * @description What signatures are checked with: told now, and never again
+             * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDdPzT3b0Ci9Q=
+             */
+            secret: string;
         };
         EmbedAnswer: {
             /**
@@ -1830,6 +3437,22 @@ export interface components {
              */
             tenant?: string;
         };
+        /**
+         * @example {
+         *       "url": "https://example.org/hooks/geo2",
+         *       "events": [
+         *         "job.succeeded",
+         *         "job.failed"
+         *       ]
+         *     }
+         */
+        NewWebhook: {
+            events: ("job.succeeded" | "job.failed" | "job.canceled" | "region.published" | "region.rolled_back")[];
+            /** @description By which you tell it from others */
+            name?: string;
+            /** @description http or https, at a public address, without credentials; redirects are not followed */
+            url: string;
+        };
         /** @description Only when matched or ambiguous */
         Point: {
             /**
@@ -1936,6 +3559,116 @@ export interface components {
         Regions: {
             regions: components["schemas"]["Region"][];
         };
+        RotatedSecret: {
+            id: string;
+            /**
+             * Format: date-time
+             * @description Until then each attempt has two signatures
+             */
+            previousSecretValidUntil: string;
+            /**
+             * @description What signatures are checked with: told now, and never again
+             * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDdPzT3b0Ci9Q=
+             */
+            secret: string;
+        };
+        /**
+         * @example {
+         *       "graceS": 3600
+         *     }
+         */
+        SecretRotation: {
+            /** @description How long the old secret goes on signing, too; 86400 unless stated */
+            graceS?: number;
+        };
+        Webhook: {
+            /**
+             * Format: date-time
+             * @description When it was made
+             */
+            createdAt: string;
+            /**
+             * @description gone: it answered 410; failing: no attempt succeeded for five days
+             * @enum {string}
+             */
+            disabledReason?: "gone" | "failing";
+            events: ("job.succeeded" | "job.failed" | "job.canceled" | "region.published" | "region.rolled_back")[];
+            /**
+             * Format: date-time
+             * @description The first failed attempt since the last that succeeded
+             */
+            failingSince?: string;
+            /** @example ep_abcdefghijklmnopqrstuvwxyz */
+            id: string;
+            name?: string;
+            /** @enum {string} */
+            status: "enabled" | "disabled";
+            url: string;
+        };
+        WebhookDeliveries: {
+            deliveries: components["schemas"]["WebhookDelivery"][];
+            /** @description `after` of the next page; missing on the last */
+            next?: string;
+        };
+        WebhookDelivery: {
+            /** @description The latest 20, in order */
+            attempts: {
+                /**
+                 * Format: date-time
+                 * @description When it began
+                 */
+                at: string;
+                durationMs: number;
+                /** @description Why it did not succeed */
+                error?: string;
+                /** @enum {string} */
+                outcome: "succeeded" | "redirected" | "gone" | "rejected" | "timeout" | "unreachable" | "unresolved" | "refused" | "unsigned";
+                /** @description Of the answer, where there was one */
+                status?: number;
+            }[];
+            /**
+             * Format: date-time
+             * @description When it happened
+             */
+            createdAt: string;
+            /**
+             * @description webhook-id of its attempts
+             * @example msg_abcdefghijklmnopqrstuvwxyz
+             */
+            eventId: string;
+            /** @example dlv_abcdefghijklmnopqrstuvwxyz */
+            id: string;
+            /**
+             * Format: date-time
+             * @description While it is pending
+             */
+            nextAttemptAt?: string;
+            /**
+             * @description pending: attempts go on; failed: they do not, until it is resent or recovered
+             * @enum {string}
+             */
+            status: "pending" | "succeeded" | "failed";
+            /** @example job.succeeded */
+            type: string;
+        };
+        WebhookRecovered: {
+            recovered: number;
+        };
+        /**
+         * @example {
+         *       "since": "2027-01-31T00:00:00Z"
+         *     }
+         */
+        WebhookRecovery: {
+            /**
+             * Format: date-time
+             * @description All that failed and happened since then is sent again
+             */
+            since: string;
+        };
+        Webhooks: {
+            webhooks: components["schemas"]["Webhook"][];
+        };
     };
     responses: never;
     parameters: never;
@@ -1948,6 +3681,7 @@ export type Candidate = components['schemas']['Candidate'];
 export type CirclePrior = components['schemas']['CirclePrior'];
 export type Coverage = components['schemas']['Coverage'];
 export type CreatedKey = components['schemas']['CreatedKey'];
+export type CreatedWebhook = components['schemas']['CreatedWebhook'];
 export type EmbedAnswer = components['schemas']['EmbedAnswer'];
 export type EmbedImage = components['schemas']['EmbedImage'];
 export type EmbedOptions = components['schemas']['EmbedOptions'];
@@ -1962,6 +3696,7 @@ export type Keys = components['schemas']['Keys'];
 export type ModelName = components['schemas']['ModelName'];
 export type ModelReady = components['schemas']['ModelReady'];
 export type NewKey = components['schemas']['NewKey'];
+export type NewWebhook = components['schemas']['NewWebhook'];
 export type Point = components['schemas']['Point'];
 export type PolygonPrior = components['schemas']['PolygonPrior'];
 export type Prior = components['schemas']['Prior'];
@@ -1971,5 +3706,13 @@ export type Ready = components['schemas']['Ready'];
 export type Region = components['schemas']['Region'];
 export type RegionDetail = components['schemas']['RegionDetail'];
 export type Regions = components['schemas']['Regions'];
+export type RotatedSecret = components['schemas']['RotatedSecret'];
+export type SecretRotation = components['schemas']['SecretRotation'];
+export type Webhook = components['schemas']['Webhook'];
+export type WebhookDeliveries = components['schemas']['WebhookDeliveries'];
+export type WebhookDelivery = components['schemas']['WebhookDelivery'];
+export type WebhookRecovered = components['schemas']['WebhookRecovered'];
+export type WebhookRecovery = components['schemas']['WebhookRecovery'];
+export type Webhooks = components['schemas']['Webhooks'];
 export type $defs = Record<string, never>;
 export type operations = Record<string, never>;
