@@ -10,7 +10,7 @@ const JobSchema = z.object({
   id: z.string(),
   status: z.string(),
   progress: z.object({ completed: z.number(), failed: z.number(), total: z.number() }),
-  result: z.object({ items: z.array(z.object({ status: z.string(), result: z.unknown() })) }).optional(),
+  result: z.object({ items: z.array(z.object({ status: z.string(), result: z.unknown().optional() })) }).optional(),
 });
 export type SeenJob = z.infer<typeof JobSchema>;
 

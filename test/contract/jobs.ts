@@ -257,9 +257,10 @@ export function jobsContract(create: () => Promise<JobsUnderTest>): void {
     });
 
     test('that are done are not canceled, and jobs that nobody began are', async () => {
-      const { jobs } = await serve(echo);
+      const { jobs, stop } = await serve(echo);
       const done = await ended(jobs, await submit(jobs, ['a']));
       expect(await jobs.cancel('ada', done.id)).toMatchObject({ status: 'succeeded' });
+      await stop(0);
       const idle = await serve(undefined);
       const other = await submit(idle.jobs, ['b'], 'bob');
       expect(await idle.jobs.cancel('bob', other.id)).toMatchObject({ status: 'canceled', startedAt: undefined });

@@ -175,15 +175,14 @@ export function createJobs(deps: JobsDeps): Jobs {
     },
 
     async wait(tenant, id, { ms, signal }) {
-      const until = performance.now() + ms;
-      const changes = watch(signals, id, signal);
+      const over = AbortSignal.any([AbortSignal.timeout(ms), ...(signal === undefined ? [] : [signal])]);
+      const changes = watch(signals, id, over);
       try {
         for (;;) {
           const change = changes.next();
           const job = await find(tenant, id);
-          const leftMs = until - performance.now();
-          if (job === undefined || isFinal(job.status) || leftMs <= 0 || signal?.aborted === true) return job;
-          await Promise.race([change, later(leftMs, signal)]);
+          if (job === undefined || isFinal(job.status) || over.aborted) return job;
+          await change;
         }
       } finally {
         changes.close();
@@ -205,7 +204,7 @@ function checkItems({ items, staged }: NewJob): void {
 }
 
 /** Hears of one job. A promise of `next` is kept from the moment it is asked for, so that no change is missed. */
-function watch(signals: JobSignals, id: string, signal: AbortSignal | undefined) {
+function watch(signals: JobSignals, id: string, signal: AbortSignal) {
   const waiting = new Set<() => void>();
   const wake = (): void => {
     for (const each of waiting) each();
@@ -214,33 +213,21 @@ function watch(signals: JobSignals, id: string, signal: AbortSignal | undefined)
   const close = signals.onChange((changed) => {
     if (changed === undefined || changed === id) wake();
   });
-  signal?.addEventListener('abort', wake);
+  signal.addEventListener('abort', wake);
   const look = setInterval(wake, LOOK_MS);
   return {
     next: () =>
       new Promise<void>((resolve) => {
-        if (signal?.aborted === true) resolve();
+        if (signal.aborted) resolve();
         else waiting.add(resolve);
       }),
     close(): void {
       clearInterval(look);
       close();
-      signal?.removeEventListener('abort', wake);
+      signal.removeEventListener('abort', wake);
       wake();
     },
   };
-}
-
-function later(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    signal?.addEventListener('abort', done);
-    function done(): void {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', done);
-      resolve();
-    }
-  });
 }
 
 function cursorOf({ createdAt, id }: Job): string {

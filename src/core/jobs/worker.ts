@@ -78,13 +78,18 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
   async function take(): Promise<void> {
     const jobs = new Set<Promise<void>>();
     while (!draining.signal.aborted) {
+      wake(); // ends the timer of the last round
       const woken = new Promise<void>((resolve) => {
-        wake = resolve;
+        const timer = setTimeout(resolve, LOOK_MS);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
       });
       const claim = running.size < maxJobs ? await claimNext(deps).catch(failed('taking a job')) : undefined;
       if (claim === 'failed') await pause(PAUSE_AFTER_ERROR_MS, draining.signal);
       else if (claim === 'busy') await pause(BUSY_MS, draining.signal);
-      else if (claim === undefined) await Promise.race([woken, pause(LOOK_MS, draining.signal)]);
+      else if (claim === undefined) await woken;
       else {
         const run = runJob(claim).finally(() => {
           jobs.delete(run);
@@ -93,6 +98,7 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
         jobs.add(run);
       }
     }
+    wake();
     await Promise.all(jobs);
   }
 
