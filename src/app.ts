@@ -8,10 +8,12 @@ import type { Accounts } from './core/accounts/accounts.ts';
 import type { Rate } from './core/accounts/keys.ts';
 import type { Embed } from './core/embed.ts';
 import type { Geolocate } from './core/geolocate.ts';
+import type { Jobs } from './core/jobs/jobs.ts';
 import type { RegionSource } from './core/retrieval/region.ts';
 import type { Deliveries } from './core/webhooks/deliveries.ts';
 import type { Endpoints } from './core/webhooks/endpoints.ts';
 import { type AuthenticationDeps, authentication } from './handlers/authentication.ts';
+import { batchRoute } from './handlers/batches.ts';
 import { createBodyBudget } from './handlers/body.ts';
 import type { AppEnv } from './handlers/context.ts';
 import { coverageRoute } from './handlers/coverage.ts';
@@ -24,6 +26,7 @@ import { repeatable } from './handlers/idempotency.ts';
 import { type IdentityOptions, identity } from './handlers/identity.ts';
 import type { FetchImage } from './handlers/image.ts';
 import { imageryRoute, type ReadImageryTile } from './handlers/imagery.ts';
+import { jobRoutes } from './handlers/jobs.ts';
 import { keyRoutes } from './handlers/keys.ts';
 import { limits } from './handlers/limits.ts';
 import { type Metrics, metricsRoute, observeRequests } from './handlers/metrics.ts';
@@ -39,6 +42,7 @@ export interface AppDeps extends HealthDeps, PageDeps {
   readonly version: string;
   readonly geolocate: Geolocate;
   readonly embed: Embed;
+  readonly jobs: Jobs;
   readonly regions: RegionSource;
   readonly readImageryTile: ReadImageryTile;
   readonly fetchImage: FetchImage;
@@ -50,6 +54,10 @@ export interface AppDeps extends HealthDeps, PageDeps {
   readonly newRequestId: IdentityOptions['newRequestId'];
   readonly tracer: IdentityOptions['tracer'];
   readonly nowMs: () => number;
+  /** Aborted when the service stops. */
+  readonly draining: AbortSignal;
+  /** Silence of a stream of events that a comment breaks. */
+  readonly keepAliveMs?: number | undefined;
   readonly now: () => Date;
   readonly randomBytes: (count: number) => Uint8Array;
   readonly swaggerUiDir: string;
@@ -59,7 +67,11 @@ export interface AppLimits {
   readonly maxImageBytes: number;
   /** Images in one embed request. */
   readonly maxBatch: number;
+  /** Bytes of one batch of files. */
+  readonly maxBatchBytes: number;
   readonly requestTimeoutMs: number;
+  /** For a batch, which may be large. */
+  readonly uploadTimeoutMs: number;
   /** Bytes of bodies held at one time, over all requests. */
   readonly maxHeldBytes: number;
 }
@@ -86,6 +98,9 @@ const CONTENT_SECURITY_POLICY = {
   frameAncestors: ["'none'"],
 };
 
+/** A phone at the edge of its network is faster; what is slower only holds a connection. */
+const UPLOAD_PACE = { windowMs: 10_000, minBytes: 10 * 1024 };
+
 const CORS = {
   origin: '*',
   allowMethods: ['GET', 'HEAD', 'POST', 'DELETE'],
@@ -95,6 +110,8 @@ const CORS = {
     'Content-Type',
     'Idempotency-Key',
     'If-None-Match',
+    'Last-Event-ID',
+    'Prefer',
     'Traceparent',
     'X-API-Key',
     'X-Request-Id',
@@ -103,6 +120,7 @@ const CORS = {
     'ETag',
     'Idempotency-Replayed',
     'Location',
+    'Preference-Applied',
     'RateLimit',
     'RateLimit-Policy',
     'Retry-After',
@@ -131,6 +149,7 @@ export function createApp(deps: AppDeps): OpenAPIHono<AppEnv> {
   app.use(cors(CORS));
   app.use(methodNotAllowed({ app, onMethodNotAllowed: (c, methods) => onError(notAllowed(c.req.method, methods), c) }));
   app.use(deadline({ timeoutMs: deps.limits.requestTimeoutMs, nowMs: deps.nowMs }));
+  app.use('/v1/batches', deadline({ timeoutMs: deps.limits.uploadTimeoutMs, nowMs: deps.nowMs }));
   for (const path of ['/', '/:file{.+\\.(js|css)}', '/assets/*', '/demo/*', '/openapi.json', '/v1/coverage']) {
     app.use(path, revalidated);
   }
@@ -143,6 +162,8 @@ export function createApp(deps: AppDeps): OpenAPIHono<AppEnv> {
 
   geolocateRoute(app, { ...deps, limits: forms, onAnswer: deps.metrics.onAnswer });
   embedRoute(app, { ...deps, limits: forms, maxBatch: deps.limits.maxBatch });
+  batchRoute(app, { ...deps, limits: { ...deps.limits, pace: UPLOAD_PACE, budget: forms.budget } });
+  jobRoutes(app, deps);
   regionRoutes(app, deps);
   coverageRoute(app, deps);
   imageryRoute(app, deps);

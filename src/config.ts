@@ -100,6 +100,8 @@ const EnvironmentSchema = z.object({
   GEO2_MAX_IMAGE_BYTES: integer({ min: 1024, max: 512 * MIB, unit: 'bytes' }).default(DEFAULT_IMAGE_LIMITS.maxBytes),
   GEO2_MAX_PIXELS: integer({ min: 4096, max: 1_000_000_000, unit: 'pixels' }).default(DEFAULT_IMAGE_LIMITS.maxPixels),
   GEO2_MAX_BATCH: integer({ min: 1, max: 256, unit: 'images' }).default(16),
+  GEO2_MAX_BATCH_BYTES: integer({ min: 1024, max: 64 * 1024 * MIB, unit: 'bytes' }).default(4 * 1024 * MIB),
+  GEO2_UPLOAD_TIMEOUT_MS: integer({ min: 1_000, max: 840_000, unit: 'milliseconds' }).default(600_000),
   GEO2_REQUEST_TIMEOUT_MS: integer({ min: 100, max: 600_000, unit: 'milliseconds' }).default(10_000),
   GEO2_DRAIN_TIMEOUT_MS: integer({ min: 0, max: 600_000, unit: 'milliseconds' }).default(25_000),
   GEO2_OUTBOUND_ALLOW: CidrListSchema.default([]),
@@ -153,6 +155,10 @@ export interface Config {
   readonly maxPixels: number;
   /** Images in one embed request. */
   readonly maxBatch: number;
+  /** Of one batch of files. */
+  readonly maxBatchBytes: number;
+  /** For a batch, from its first byte to the job. */
+  readonly uploadTimeoutMs: number;
   readonly requestTimeoutMs: number;
   /** How long a stop waits for requests in flight. */
   readonly drainTimeoutMs: number;
@@ -231,6 +237,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     maxImageBytes: found.GEO2_MAX_IMAGE_BYTES,
     maxPixels: found.GEO2_MAX_PIXELS,
     maxBatch: found.GEO2_MAX_BATCH,
+    maxBatchBytes: found.GEO2_MAX_BATCH_BYTES,
+    uploadTimeoutMs: found.GEO2_UPLOAD_TIMEOUT_MS,
     requestTimeoutMs: found.GEO2_REQUEST_TIMEOUT_MS,
     drainTimeoutMs: found.GEO2_DRAIN_TIMEOUT_MS,
     outboundAllow: found.GEO2_OUTBOUND_ALLOW,

@@ -75,7 +75,7 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     metrics,
     runItem: createItemRunner({ ...engine, ...config, fetchImage: images.fetch, onAnswer: metrics.onAnswer }),
   });
-  let draining = false;
+  const draining = new AbortController();
   const app = (config.role === 'worker' ? createWorkerApp : createApp)({
     ...engine,
     version,
@@ -90,8 +90,10 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     now: () => new Date(),
     randomBytes,
     access: { ...state.accounts, ...config },
+    jobs: state.jobs,
     webhooks: state.webhooks,
-    isDraining: () => draining,
+    isDraining: () => draining.signal.aborted,
+    draining: draining.signal,
     swaggerUiDir: join(PROGRAM_DIR, 'node_modules/swagger-ui-dist'),
     maplibreDir: join(PROGRAM_DIR, 'node_modules/maplibre-gl/dist'),
     pageDir: join(PROGRAM_DIR, 'src/handlers/page'),
@@ -109,7 +111,7 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
 
   let stopping: Promise<void> | undefined;
   async function stop(): Promise<void> {
-    draining = true;
+    draining.abort();
     logger.info('stopping: finishing what is in flight');
     // at the same time: all have until the drain is over
     await Promise.all([server.close(config.drainTimeoutMs), state.stop(config.drainTimeoutMs)]);

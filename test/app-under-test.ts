@@ -9,6 +9,7 @@ import type { Database } from '#core/database/database.ts';
 import type { GeolocateAnswer, GeolocateRequest } from '#core/geolocate.ts';
 import { newId } from '#core/ids.ts';
 import { openOnnxModel } from '#core/inference/model.onnx.ts';
+import type { Jobs } from '#core/jobs/jobs.ts';
 import { createPinnedFetcher } from '#core/outbound/pinned-fetcher.ts';
 import { createAddressPolicy } from '#core/outbound/public-address.ts';
 import { createPassingTracer } from '#core/tracing/passing-tracer.ts';
@@ -80,6 +81,27 @@ const NO_DATABASE: Database = {
   stop: async () => {},
 };
 
+const unused = (): Promise<never> => Promise.reject(new Error('not used here'));
+const NO_JOBS: Jobs = {
+  stage: unused,
+  submit: unused,
+  get: unused,
+  list: unused,
+  items: unused,
+  cancel: unused,
+  events: unused,
+  wait: unused,
+};
+
+export const LIMITS = {
+  maxImageBytes: 100_000,
+  maxBatch: 4,
+  maxBatchBytes: 1_000_000,
+  requestTimeoutMs: 2_000,
+  uploadTimeoutMs: 10_000,
+  maxHeldBytes: 1_000_000,
+};
+
 /** Keys, limits and idempotency on a database; no key is needed unless `overrides` say so. */
 export function accessOf(database: Database, overrides: Partial<AppDeps['access']> = {}): AppDeps['access'] {
   const accounts = createAccounts({ database, now: () => new Date(), newId, randomBytes });
@@ -114,18 +136,15 @@ export async function appUnderTest(overrides: Partial<AppDeps> = {}): Promise<Ap
       return MATCHED;
     },
     embed: () => Promise.reject(new Error('not used here')),
+    draining: new AbortController().signal,
     regions: { list: () => [] },
     regionHealth: () => [],
     index: 'exact',
     readImageryTile: async () => undefined,
     fetchImage: () => Promise.reject(new Error('not used here')),
-    limits: {
-      maxImageBytes: 100_000,
-      maxBatch: 4,
-      requestTimeoutMs: 2_000,
-      maxHeldBytes: 1_000_000,
-    },
+    limits: LIMITS,
     access: accessOf(NO_DATABASE),
+    jobs: NO_JOBS,
     webhooks: webhooksOf(NO_DATABASE),
     metrics,
     logger: createLogger({ level: 'debug', version: '0.0.0' }, { write: (line) => void log.push(JSON.parse(line)) }),

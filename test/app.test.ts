@@ -261,10 +261,12 @@ describe('the OpenAPI document', () => {
       'query regions',
       'query topK',
       'query confidence',
+      'header prefer',
       'header Idempotency-Key',
     ]);
     expect(Object.keys(responses).sort()).toEqual([
       '200',
+      '202',
       '400',
       '401',
       '403',

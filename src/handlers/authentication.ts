@@ -55,10 +55,15 @@ export function authentication({ keys, withoutKey }: AuthenticationDeps): Middle
  */
 export function requireScope(scope: Scope): MiddlewareHandler<AppEnv> {
   return async function checkScope(c, next) {
-    const caller = c.get('caller');
-    if (!hasScope(caller, scope)) throw caller.keyId === undefined ? keyRequired() : scopeRequired(scope);
+    assertScope(c.get('caller'), scope);
     await next();
   };
+}
+
+/** Throws SCOPE_REQUIRED, and KEY_REQUIRED for a caller without a key. */
+export function assertScope(caller: Caller, scope: Scope): void {
+  if (hasScope(caller, scope)) return;
+  throw caller.keyId === undefined ? keyRequired() : scopeRequired(scope);
 }
 
 /** The one key that a request gives. Throws KEY_INVALID. */

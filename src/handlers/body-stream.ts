@@ -1,5 +1,5 @@
-import { canceled, throwIfCanceled } from '../core/errors.ts';
-import { tooLarge } from './body.ts';
+import { throwIfCanceled } from '../core/errors.ts';
+import { gaveUp, tooLarge } from './body.ts';
 import { HttpProblem } from './problems.ts';
 
 export interface BodyStreamOptions {
@@ -30,7 +30,7 @@ export async function* streamBody(
 
   const given = Promise.withResolvers<never>();
   given.promise.catch(() => {});
-  const onAbort = (): void => given.reject(canceled(signal));
+  const onAbort = (): void => given.reject(gaveUp(signal));
   signal.addEventListener('abort', onAbort, { once: true });
   let waits = false;
   let bytesInWindow = 0;
@@ -53,7 +53,7 @@ export async function* streamBody(
       yield part.value;
     }
   } catch (error) {
-    if (signal.aborted) throw canceled(signal);
+    if (signal.aborted) throw gaveUp(signal);
     if (error instanceof HttpProblem) throw error;
     throw new HttpProblem('MALFORMED_BODY', 'The body ended before all of it had come.', { cause: error });
   } finally {

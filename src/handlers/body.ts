@@ -90,7 +90,7 @@ function abortOf(signal: AbortSignal): { rejects: Promise<never>; forget: () => 
 }
 
 /** Who sends slowly is told so; who went away is told nothing. */
-function gaveUp(signal: AbortSignal): Geo2Error | HttpProblem {
+export function gaveUp(signal: AbortSignal): Geo2Error | HttpProblem {
   const { reason } = signal;
   if (!(reason instanceof Geo2Error) || reason.code !== 'DEADLINE_EXCEEDED') return canceled(signal);
   return new HttpProblem('UPLOAD_TOO_SLOW', 'The body had not come within the time of the request.', {

@@ -1,11 +1,14 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
 import type { Embed, EmbedAnswer, EmbedImage, EmbedRequest } from '../core/embed.ts';
 import { Geo2Error } from '../core/errors.ts';
+import type { Job, Jobs, NewJobItem } from '../core/jobs/jobs.ts';
 import { requireScope } from './authentication.ts';
 import type { AppEnv } from './context.ts';
-import { type Form, type FormLimits, withForm } from './form.ts';
-import { type FetchImage, imageOf, rawBody } from './image.ts';
+import { type Form, type FormLimits, type Hold, withForm } from './form.ts';
+import { type FetchImage, type GivenImage, imageOf, rawBody, readImage } from './image.ts';
 import { numberText } from './query.ts';
+import { ACCEPTED, PREFER, preferenceOf, respondAsync } from './respond-async.ts';
 import {
   FovSchema,
   HeadingSchema,
@@ -15,7 +18,8 @@ import {
   ONE_SOURCE,
   problemResponses,
 } from './schemas.ts';
-import { invalidInput, parseInput } from './validate.ts';
+import { inputOf, submitJob } from './submit-job.ts';
+import { invalidInput, jsonPointer, type PointerOf, parseInput } from './validate.ts';
 
 const ViewSchema = z
   .enum(['ground', 'satellite'], { error: 'must be ground or satellite' })
@@ -69,8 +73,6 @@ const QuerySchema = z.strictObject({
   fovDeg: numberText(FovSchema).optional(),
 });
 
-type Options = z.infer<typeof OptionsSchema>;
-
 const AnswerSchema = z
   .object({
     view: ViewSchema,
@@ -95,8 +97,12 @@ const AnswerSchema = z
 
 type EmbedBody = z.infer<typeof AnswerSchema>;
 
+/** What a job keeps of an answer: it belongs to no request. */
+const ResultSchema = AnswerSchema.omit({ requestId: true });
+
 export interface EmbedRouteDeps {
   readonly embed: Embed;
+  readonly jobs: Jobs;
   readonly limits: FormLimits;
   /** Images in one request. */
   readonly maxBatch: number;
@@ -104,21 +110,63 @@ export interface EmbedRouteDeps {
 }
 
 export function embedRoute(app: OpenAPIHono<AppEnv>, deps: EmbedRouteDeps): void {
+  const { limits, jobs } = deps;
   app.openAPIRegistry.registerPath(routeOf(deps.maxBatch));
   app.post('/v1/embed', requireScope('embed'), async (c) => {
-    const { answer, encoding } = await withForm(c, deps.limits, async (form) => {
-      const signal = c.get('signal');
-      const { images, options } = await requestOf(form, { ...deps, signal });
-      if (options.view === 'satellite') refuseGroundOptions(images);
-      const request: EmbedRequest = { view: options.view, images, signal, deadlineMs: c.get('remainingMs')() };
-      const answer = await deps.embed(request).catch((error: unknown) => {
-        throw images.length === 1 ? withoutIndex(error) : error;
-      });
-      return { answer, encoding: options.encoding ?? 'float' };
-    });
-    c.header('cache-control', 'no-store');
-    return c.json(toBody(answer, encoding, c.get('requestId')), 200);
+    const { isAsync, waitS } = preferenceOf(c);
+    if (isAsync) {
+      const job = await withForm(c, limits, (form) => submit(c, parseForm(form, deps)));
+      const answer = (results: readonly unknown[]) =>
+        send(c, { ...merge(results.map((result) => ResultSchema.parse(result))), requestId: c.get('requestId') });
+      return respondAsync(c, job, { jobs, waitS, answer });
+    }
+    return send(c, await withForm(c, limits, (form, hold) => embed(c, parseForm(form, deps), hold)));
   });
+
+  async function embed(c: Context<AppEnv>, { images, options }: Parsed, hold: Hold): Promise<EmbedBody> {
+    const signal = c.get('signal');
+    const read: EmbedImage[] = [];
+    for (const {
+      image,
+      options: { headingDeg, fovDeg },
+    } of images) {
+      // one after the other: what is fetched counts before the next is asked for
+      read.push({ bytes: await readImage(image, { ...deps, signal, hold }), headingDeg, fovDeg });
+    }
+    const request: EmbedRequest = { view: options.view, images: read, signal, deadlineMs: c.get('remainingMs')() };
+    const answer = await deps.embed(request).catch((error: unknown) => {
+      throw images.length === 1 ? withoutIndex(error) : error;
+    });
+    return toBody(answer, options.encoding ?? 'float', c.get('requestId'));
+  }
+
+  function submit(c: Context<AppEnv>, { images }: Parsed): Promise<Job> {
+    return submitJob(jobs, { tenant: c.get('caller').tenant, signal: c.get('signal') }, async (put) => {
+      const items: NewJobItem[] = [];
+      for (const { image, options } of images) {
+        items.push({ input: await inputOf(image, put), options: { ...options } });
+      }
+      return { kind: 'embed', form: images.length === 1 ? 'single' : 'batch', items };
+    });
+  }
+}
+
+function send(c: Context<AppEnv>, body: EmbedBody): Response {
+  c.header('cache-control', 'no-store');
+  return c.json(body, 200);
+}
+
+/** The answers of one image each as the answer of all. */
+function merge(answers: readonly z.infer<typeof ResultSchema>[]): z.infer<typeof ResultSchema> {
+  const [first] = answers;
+  if (first === undefined) throw new Error('A job of no image has ended.');
+  const sum = (part: keyof EmbedBody['timingMs']): number =>
+    answers.reduce((totalMs, { timingMs }) => totalMs + timingMs[part], 0);
+  return {
+    ...first,
+    items: answers.flatMap(({ items }) => items),
+    timingMs: { decode: sum('decode'), queue: sum('queue'), inference: sum('inference'), total: sum('total') },
+  };
 }
 
 function routeOf(maxBatch: number) {
@@ -129,6 +177,7 @@ function routeOf(maxBatch: number) {
     description: `A photo and the aerial tile it was taken on point the same way: compare by inner product. Up to ${maxBatch} images a request.`,
     tags: ['verbs'],
     request: {
+      headers: PREFER,
       query: QuerySchema.partial(),
       body: {
         required: true,
@@ -150,50 +199,104 @@ function routeOf(maxBatch: number) {
     },
     responses: {
       200: { description: 'The embeddings', content: { 'application/json': { schema: AnswerSchema } } },
+      202: ACCEPTED,
       ...problemResponses(...IMAGE_PROBLEMS, 'BATCH_TOO_LARGE', 'INFERENCE_FAILED'),
     },
   });
 }
 
-interface Parsed {
-  readonly images: readonly EmbedImage[];
-  readonly options: Options;
+/** What a caller may say about an image to embed. */
+export interface EmbedOptions {
+  readonly view: EmbedRequest['view'];
+  readonly encoding?: EmbedBody['encoding'];
+  readonly headingDeg?: number;
+  readonly fovDeg?: number;
 }
 
-async function requestOf(form: Form, deps: EmbedRouteDeps & { signal: AbortSignal }): Promise<Parsed> {
+export const embedOptions = {
+  /** Of JSON. Throws INVALID_REQUEST. */
+  fromJson(value: unknown, pointerOf: PointerOf): EmbedOptions {
+    return given(parseInput(OptionsSchema, value, pointerOf), pointerOf);
+  },
+
+  /** Of text, such as a query string. Throws INVALID_REQUEST. */
+  fromText(texts: Readonly<Record<string, string>>, pointerOf: PointerOf = jsonPointer): EmbedOptions {
+    return given(parseInput(QuerySchema, texts, pointerOf), pointerOf);
+  },
+};
+
+/** Answers an image of a job. Errors: those of `Embed`. */
+export async function runEmbedItem(
+  { embed }: Pick<EmbedRouteDeps, 'embed'>,
+  item: { readonly image: Uint8Array; readonly options: unknown; readonly signal: AbortSignal },
+): Promise<z.infer<typeof ResultSchema>> {
+  const { view, encoding = 'float', headingDeg, fovDeg } = OptionsSchema.parse(item.options);
+  const images = [{ bytes: item.image, headingDeg, fovDeg }];
+  const answer = await embed({ view, images, signal: item.signal }).catch((error: unknown) => {
+    throw withoutIndex(error);
+  });
+  return ResultSchema.parse(toBody(answer, encoding, ''));
+}
+
+interface Parsed {
+  readonly images: readonly { readonly image: GivenImage; readonly options: EmbedOptions }[];
+  readonly options: EmbedOptions;
+}
+
+function parseForm(form: Form, { limits, maxBatch }: Pick<EmbedRouteDeps, 'limits' | 'maxBatch'>): Parsed {
   switch (form.type) {
     case 'raw': {
-      const options = parseInput(QuerySchema, form.query);
-      return { images: [{ bytes: form.image, ...viewOf(options) }], options };
+      const options = embedOptions.fromText(form.query);
+      return { images: [{ image: imageOf.bytes(form.image, limits), options }], options };
     }
     case 'multipart': {
-      const options = parseInput(OptionsSchema, form.options, form.pointerOf);
-      checkCount(form.images.length, deps.maxBatch);
-      const images = form.images.map((bytes) => ({ bytes: imageOf.bytes(bytes, deps.limits), ...viewOf(options) }));
-      return { images, options };
+      const options = embedOptions.fromJson(form.options, form.pointerOf);
+      checkCount(form.images.length, maxBatch);
+      return { images: form.images.map((bytes) => ({ image: imageOf.bytes(bytes, limits), options })), options };
     }
     case 'json': {
-      const { image, images = [], ...options } = parseInput(JsonSchema, form.value, form.pointerOf);
+      const { image, images = [], ...rest } = parseInput(JsonSchema, form.value, form.pointerOf);
+      const options = given(rest, form.pointerOf);
       const listed = image === undefined ? images : [image];
-      checkCount(listed.length, deps.maxBatch); // before any URL is fetched
-      const pointerOf = (index: number): string => (image === undefined ? `#/images/${index}` : '#/image');
-      const read: EmbedImage[] = [];
-      for (const [index, item] of listed.entries()) {
-        // one after the other: what is fetched counts before the next is asked for
-        const bytes = await imageOf.reference(item, { ...deps, hold: form.hold }, pointerOf(index));
-        const { headingDeg = options.headingDeg, fovDeg = options.fovDeg } = item;
-        read.push({ bytes, ...viewOf({ headingDeg, fovDeg }) });
-      }
-      return { images: read, options };
+      checkCount(listed.length, maxBatch); // before any URL is fetched
+      const placeOf = (index: number): string => (image === undefined ? `#/images/${index}` : '#/image');
+      return {
+        images: listed.map((item, index) => {
+          const { headingDeg = options.headingDeg, fovDeg = options.fovDeg } = item;
+          return {
+            image: imageOf.reference(item, limits, placeOf(index)),
+            options: given(
+              { ...options, headingDeg, fovDeg },
+              (path) => `${placeOf(index)}${jsonPointer(path).slice(1)}`,
+            ),
+          };
+        }),
+        options,
+      };
     }
   }
 }
 
-function viewOf({ headingDeg, fovDeg }: Pick<Options, 'headingDeg' | 'fovDeg'>): Omit<EmbedImage, 'bytes'> {
+/** Only what was given: an option that is there holds a value. */
+function given(
+  { view, encoding, headingDeg, fovDeg }: z.infer<typeof OptionsSchema>,
+  pointerOf: PointerOf,
+): EmbedOptions {
+  if (view === 'satellite') refuseGroundOptions({ headingDeg, fovDeg }, pointerOf);
   return {
+    view,
+    ...(encoding === undefined ? {} : { encoding }),
     ...(headingDeg === undefined ? {} : { headingDeg: headingDeg % 360 }),
     ...(fovDeg === undefined ? {} : { fovDeg }),
   };
+}
+
+function refuseGroundOptions(options: { headingDeg?: unknown; fovDeg?: unknown }, pointerOf: PointerOf): void {
+  const wrong = (['headingDeg', 'fovDeg'] as const).filter((name) => options[name] !== undefined);
+  if (wrong.length === 0) return;
+  throw invalidInput(
+    wrong.map((name) => ({ detail: 'is for the ground view: an aerial tile is north up', pointer: pointerOf([name]) })),
+  );
 }
 
 function checkCount(count: number, maxBatch: number): void {
@@ -201,13 +304,6 @@ function checkCount(count: number, maxBatch: number): void {
   throw new Geo2Error('BATCH_TOO_LARGE', `A request embeds at most ${maxBatch} images; this one has ${count}.`, {
     data: { count, maxImages: maxBatch },
   });
-}
-
-function refuseGroundOptions(images: readonly EmbedImage[]): void {
-  for (const name of ['headingDeg', 'fovDeg'] as const) {
-    if (images.every((image) => image[name] === undefined)) continue;
-    throw invalidInput([{ detail: 'is for the ground view: an aerial tile is north up', pointer: `#/${name}` }]);
-  }
 }
 
 /** Of a single image there is no place to tell. */

@@ -7,34 +7,35 @@ export interface ServerSentEvent {
 }
 
 export interface EventStreamOptions {
-  /** What there is to tell, until its signal ends. */
-  readonly events: (signal: AbortSignal) => AsyncIterable<ServerSentEvent>;
+  readonly events: AsyncIterable<ServerSentEvent>;
   /** Silence that is broken by a comment, so that nothing between takes the connection for dead. */
   readonly keepAliveMs: number;
   /** When the caller should connect again after the stream has ended without an end. */
   readonly retryMs: number;
   /** Ends the stream, cleanly, between two events. */
   readonly signal: AbortSignal;
+  /** Called once, when nobody wants events any more. */
+  readonly onEnd: () => void;
 }
 
 const utf8 = new TextEncoder();
 
 /**
  * Server-sent events as they happen. An event is asked for when the caller has taken the one before, so a slow caller holds
- * no memory; one that goes away ends the signal that `events` was given. A failure of `events` breaks the connection off, after
- * which the caller connects again.
+ * no memory. A failure of `events` breaks the connection off, after which the caller connects again.
  */
 export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const left = new AbortController();
-  const signal = AbortSignal.any([options.signal, left.signal]);
-  const events = options.events(signal)[Symbol.asyncIterator]();
+  const { retryMs, keepAliveMs, signal, onEnd } = options;
+  const events = options.events[Symbol.asyncIterator]();
   const ended = Promise.withResolvers<typeof END>();
-  signal.addEventListener('abort', () => ended.resolve(END), { once: true });
-  if (signal.aborted) ended.resolve(END);
+  const onAbort = (): void => ended.resolve(END);
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
   let next: Promise<IteratorResult<ServerSentEvent>> | undefined;
 
   async function end(): Promise<void> {
-    left.abort();
+    signal.removeEventListener('abort', onAbort);
+    onEnd();
     next?.catch(() => {}); // nobody waits for it any more
     await events.return?.();
   }
@@ -42,13 +43,18 @@ export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Ar
   return new ReadableStream(
     {
       start(controller) {
-        controller.enqueue(utf8.encode(`retry: ${options.retryMs}\n\n`));
+        controller.enqueue(utf8.encode(`retry: ${retryMs}\n\n`));
       },
 
       async pull(controller) {
         next ??= events.next();
-        const silence = after(options.keepAliveMs);
-        const found = await Promise.race([next, ended.promise, silence.over]).finally(silence.forget);
+        const silence = after(keepAliveMs);
+        const found = await Promise.race([next, ended.promise, silence.over])
+          .catch(async (error: unknown) => {
+            await end();
+            throw error;
+          })
+          .finally(silence.forget);
         if (found === SILENCE) {
           controller.enqueue(utf8.encode(': still here\n\n'));
           return;

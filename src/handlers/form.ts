@@ -9,7 +9,7 @@ import { invalidInput, jsonPointer, type PointerOf } from './validate.ts';
 /** A request with images, in whichever of the three forms it came. */
 export type Form =
   | { readonly type: 'raw'; readonly image: Uint8Array; readonly query: Readonly<Record<string, string>> }
-  | { readonly type: 'json'; readonly value: unknown; readonly pointerOf: PointerOf; readonly hold: Hold }
+  | { readonly type: 'json'; readonly value: unknown; readonly pointerOf: PointerOf }
   | {
       readonly type: 'multipart';
       readonly images: readonly Uint8Array[];
@@ -38,7 +38,7 @@ const HELP =
 export async function withForm<T>(
   c: Context<AppEnv>,
   limits: FormLimits,
-  work: (form: Form) => Promise<T>,
+  work: (form: Form, hold: Hold) => Promise<T>,
 ): Promise<T> {
   const header = c.req.header('content-type') ?? '';
   const mediaType = header.split(';', 1)[0]?.trim().toLowerCase() ?? '';
@@ -65,9 +65,9 @@ export async function withForm<T>(
     fetchedBytes += more;
   };
   try {
-    if (type === 'raw') return await work({ type, image: bytes, query });
-    if (type === 'json') return await work({ type, ...flattenOptions(parseJson(bytes, 'The body')), hold });
-    return await work(await parseMultipart(bytes, header));
+    if (type === 'raw') return await work({ type, image: bytes, query }, hold);
+    if (type === 'json') return await work({ type, ...flattenOptions(parseJson(bytes, 'The body')) }, hold);
+    return await work(await parseMultipart(bytes, header), hold);
   } finally {
     release();
     limits.budget.give(fetchedBytes);
@@ -84,7 +84,7 @@ function formOf(mediaType: string): Form['type'] {
   });
 }
 
-function refuseQuery(query: Readonly<Record<string, string>>): void {
+export function refuseQuery(query: Readonly<Record<string, string>>): void {
   const names = Object.keys(query);
   if (names.length === 0) return;
   throw invalidInput(
@@ -95,7 +95,7 @@ function refuseQuery(query: Readonly<Record<string, string>>): void {
   );
 }
 
-function refuseEncoding(encoding: string | undefined): void {
+export function refuseEncoding(encoding: string | undefined): void {
   if (encoding === undefined || encoding.toLowerCase() === 'identity') return;
   throw new HttpProblem(
     'UNSUPPORTED_MEDIA_TYPE',
@@ -104,11 +104,21 @@ function refuseEncoding(encoding: string | undefined): void {
 }
 
 /** Throws MALFORMED_BODY. */
-export function parseJson(bytes: Uint8Array, what: string): unknown {
+export function parseJson(json: Uint8Array | string, what: string): unknown {
+  const text = typeof json === 'string' ? json : decodeUtf8(json, what);
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    return JSON.parse(text);
   } catch (cause) {
-    throw new HttpProblem('MALFORMED_BODY', `${what} is not JSON in UTF-8.`, { cause });
+    throw new HttpProblem('MALFORMED_BODY', `${what} is not JSON.`, { cause });
+  }
+}
+
+/** Throws MALFORMED_BODY. */
+export function decodeUtf8(bytes: Uint8Array, what: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new HttpProblem('MALFORMED_BODY', `${what} is not text in UTF-8.`, { cause });
   }
 }
 

@@ -1,13 +1,17 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
 import { accepts } from 'hono/accepts';
+import type { Caller } from '../core/accounts/caller.ts';
 import type { Prior } from '../core/geo/prior.ts';
 import type { Geolocate, GeolocateAnswer, GeolocateRequest } from '../core/geolocate.ts';
+import type { Job, Jobs } from '../core/jobs/jobs.ts';
 import { requireScope } from './authentication.ts';
 import type { AppEnv } from './context.ts';
-import { type Form, type FormLimits, withForm } from './form.ts';
+import { type Form, type FormLimits, type Hold, withForm } from './form.ts';
 import { toFeatureCollection } from './geojson.ts';
-import { type FetchImage, imageOf, rawBody } from './image.ts';
+import { type FetchImage, type GivenImage, imageOf, rawBody, readImage } from './image.ts';
 import { numbersText, numberText } from './query.ts';
+import { ACCEPTED, PREFER, preferenceOf, respondAsync } from './respond-async.ts';
 import {
   BboxSchema,
   FovSchema,
@@ -21,7 +25,8 @@ import {
   problemResponses,
   RegionIdSchema,
 } from './schemas.ts';
-import { invalidInput, jsonPointer, parseInput } from './validate.ts';
+import { inputOf, submitJob } from './submit-job.ts';
+import { invalidInput, jsonPointer, type PointerOf, parseInput } from './validate.ts';
 
 const TopKSchema = z
   .int('must be a whole number')
@@ -81,8 +86,6 @@ const QuerySchema = z.strictObject({
   confidence: numberText(ConfidenceSchema).optional(),
 });
 
-type Options = z.infer<typeof OptionsSchema>;
-
 export const AnswerSchema = z
   .object({
     status: z.enum(['matched', 'ambiguous', 'no_match', 'out_of_coverage']).openapi({
@@ -135,6 +138,9 @@ export const AnswerSchema = z
 
 export type GeolocateBody = z.infer<typeof AnswerSchema>;
 
+/** What a job keeps of an answer: it belongs to no request. */
+const ResultSchema = AnswerSchema.omit({ requestId: true });
+
 const FeatureCollectionSchema = z
   .object({ type: z.literal('FeatureCollection'), features: z.array(z.record(z.string(), z.unknown())) })
   .openapi('GeolocateFeatureCollection', {
@@ -149,6 +155,7 @@ const route = createRoute({
     'Three ways to send the image: its bytes with options in the query string, multipart/form-data with `image` and `options` (JSON), or JSON.',
   tags: ['verbs'],
   request: {
+    headers: PREFER,
     query: QuerySchema,
     body: {
       required: true,
@@ -173,12 +180,14 @@ const route = createRoute({
         'application/geo+json': { schema: FeatureCollectionSchema },
       },
     },
+    202: ACCEPTED,
     ...problemResponses(...IMAGE_PROBLEMS, 'UNKNOWN_REGION', 'INFERENCE_FAILED'),
   },
 });
 
 export interface GeolocateRouteDeps {
   readonly geolocate: Geolocate;
+  readonly jobs: Jobs;
   readonly limits: FormLimits;
   readonly fetchImage: FetchImage;
   /** Told of every answer, for the metrics. */
@@ -186,22 +195,53 @@ export interface GeolocateRouteDeps {
 }
 
 export function geolocateRoute(app: OpenAPIHono<AppEnv>, deps: GeolocateRouteDeps): void {
+  const { limits, jobs, onAnswer } = deps;
   app.openAPIRegistry.registerPath(route);
   app.post(route.path, requireScope('geolocate'), async (c) => {
-    const answer = await withForm(c, deps.limits, async (form) => {
-      const signal = c.get('signal');
-      const request = await requestOf(form, { ...deps, signal });
-      const { regions: allowedRegions } = c.get('caller');
-      const within = allowedRegions === undefined ? {} : { allowedRegions };
-      return deps.geolocate({ ...request, ...within, signal, deadlineMs: c.get('remainingMs')() });
-    });
-    deps.onAnswer(answer);
-    const body = toBody(answer, c.get('requestId'));
-    c.header('vary', 'accept', { append: true });
-    c.header('cache-control', 'no-store');
-    if (wantsGeoJson(c)) return c.body(JSON.stringify(toFeatureCollection(body)), 200, GEO_JSON);
-    return c.json(body, 200);
+    const { isAsync, waitS } = preferenceOf(c);
+    if (isAsync) {
+      const job = await withForm(c, limits, (form) => submit(c, parseForm(form, limits)));
+      const answer = ([result]: readonly unknown[]) =>
+        send(c, { ...ResultSchema.parse(result), requestId: c.get('requestId') });
+      return respondAsync(c, job, { jobs, waitS, answer });
+    }
+    const answer = await withForm(c, limits, (form, hold) => locate(c, parseForm(form, limits), hold));
+    onAnswer(answer);
+    return send(c, toBody(answer, c.get('requestId')));
   });
+
+  async function locate(c: Context<AppEnv>, { image, options }: Parsed, hold: Hold): Promise<GeolocateAnswer> {
+    const signal = c.get('signal');
+    const bytes = await readImage(image, { ...deps, signal, hold });
+    return deps.geolocate({
+      image: bytes,
+      ...options,
+      ...within(c.get('caller')),
+      signal,
+      deadlineMs: c.get('remainingMs')(),
+    });
+  }
+
+  function submit(c: Context<AppEnv>, { image, options }: Parsed): Promise<Job> {
+    const caller = c.get('caller');
+    return submitJob(jobs, { tenant: caller.tenant, signal: c.get('signal') }, async (put) => ({
+      kind: 'geolocate',
+      form: 'single',
+      items: [{ input: await inputOf(image, put), options: { ...options, ...within(caller) } }],
+    }));
+  }
+}
+
+/** What a key confines every question to. */
+export function within({ regions }: Pick<Caller, 'regions'>): Pick<GeolocateRequest, 'allowedRegions'> {
+  return regions === undefined ? {} : { allowedRegions: regions };
+}
+
+function send(c: Context<AppEnv>, body: GeolocateBody): Response {
+  c.header('vary', 'accept', { append: true });
+  c.header('cache-control', 'no-store');
+  if (wantsGeoJson(c)) return c.body(JSON.stringify(toFeatureCollection(body)), 200, GEO_JSON);
+  return c.json(body, 200);
 }
 
 const GEO_JSON = { 'content-type': 'application/geo+json' };
@@ -211,48 +251,82 @@ function wantsGeoJson(c: Parameters<typeof accepts>[0]): boolean {
   return accepts(c, { header: 'Accept', supports, default: 'application/json' }) === 'application/geo+json';
 }
 
-type Parsed = Omit<GeolocateRequest, 'signal' | 'deadlineMs'>;
+/** What a caller may say about a photo. */
+export type GeolocateOptions = Omit<GeolocateRequest, 'image' | 'allowedRegions' | 'signal' | 'deadlineMs'>;
 
-async function requestOf(form: Form, deps: GeolocateRouteDeps & { signal: AbortSignal }): Promise<Parsed> {
+export const geolocateOptions = {
+  /** Of JSON. Throws INVALID_REQUEST. */
+  fromJson(value: unknown, pointerOf: PointerOf): GeolocateOptions {
+    return given(parseInput(OptionsSchema, value, pointerOf));
+  },
+
+  /** Of text, such as a query string. Throws INVALID_REQUEST. */
+  fromText(texts: Readonly<Record<string, string>>, pointerOf: PointerOf = jsonPointer): GeolocateOptions {
+    const { near, bbox, ...rest } = parseInput(QuerySchema, texts, pointerOf);
+    if (near !== undefined && bbox !== undefined) {
+      throw invalidInput([{ detail: 'near and bbox exclude each other', pointer: pointerOf(['bbox']) }]);
+    }
+    if (near !== undefined) {
+      const [lon, lat, radiusM] = near;
+      const circle = { type: 'circle', center: [lon, lat], radiusM };
+      return given({ ...rest, prior: parseInput(PriorSchema, circle, () => pointerOf(['near'])) });
+    }
+    if (bbox !== undefined) {
+      const box = parseInput(BboxSchema, bbox, () => pointerOf(['bbox']));
+      return given({ ...rest, prior: { type: 'bbox', bbox: box } });
+    }
+    return given(rest);
+  },
+};
+
+/** The options of one image of a job, as they are stored. */
+const ItemSchema = OptionsSchema.extend({ allowedRegions: z.array(RegionIdSchema).optional() });
+
+/** Answers an image of a job. Errors: those of `Geolocate`. */
+export async function runGeolocateItem(
+  { geolocate, onAnswer }: Pick<GeolocateRouteDeps, 'geolocate' | 'onAnswer'>,
+  item: { readonly image: Uint8Array; readonly options: unknown; readonly signal: AbortSignal },
+): Promise<z.infer<typeof ResultSchema>> {
+  const { allowedRegions: regions, ...options } = ItemSchema.parse(item.options);
+  const { image, signal } = item;
+  const answer = await geolocate({ image, ...given(options), ...within({ regions }), signal });
+  onAnswer(answer);
+  return ResultSchema.parse(toBody(answer, ''));
+}
+
+interface Parsed {
+  readonly image: GivenImage;
+  readonly options: GeolocateOptions;
+}
+
+function parseForm(form: Form, limits: FormLimits): Parsed {
   switch (form.type) {
     case 'raw':
-      return { image: form.image, ...fromQuery(parseInput(QuerySchema, form.query)) };
+      return { image: imageOf.bytes(form.image, limits), options: geolocateOptions.fromText(form.query) };
     case 'multipart': {
-      const options = parseInput(OptionsSchema, form.options, form.pointerOf);
+      const options = geolocateOptions.fromJson(form.options, form.pointerOf);
       const [image, second] = form.images;
       if (image === undefined || second !== undefined) {
         throw invalidInput([{ detail: 'is given more than once: one photo a request', pointer: '#/image' }]);
       }
-      return { image: imageOf.bytes(image, deps.limits), ...fromOptions(options) };
+      return { image: imageOf.bytes(image, limits), options };
     }
     case 'json': {
       const { image, ...options } = parseInput(JsonSchema, form.value, form.pointerOf);
-      return {
-        image: await imageOf.reference(image, { ...deps, hold: form.hold }, '#/image'),
-        ...fromOptions(options),
-      };
+      return { image: imageOf.reference(image, limits, '#/image'), options: given(options) };
     }
   }
 }
 
-function fromQuery({ near, bbox, ...rest }: z.infer<typeof QuerySchema>): Omit<Parsed, 'image'> {
-  if (near !== undefined && bbox !== undefined) {
-    throw invalidInput([{ detail: 'near and bbox exclude each other', pointer: '#/bbox' }]);
-  }
-  if (near !== undefined) {
-    const [lon, lat, radiusM] = near;
-    const prior = parseInput(PriorSchema, { type: 'circle', center: [lon, lat], radiusM }, () => jsonPointer(['near']));
-    return fromOptions({ ...rest, prior });
-  }
-  if (bbox !== undefined) {
-    const prior = { type: 'bbox' as const, bbox: parseInput(BboxSchema, bbox, () => jsonPointer(['bbox'])) };
-    return fromOptions({ ...rest, prior });
-  }
-  return fromOptions(rest);
-}
-
 /** Only what was given: an option that is there holds a value. */
-function fromOptions({ headingDeg, fovDeg, prior, regions, topK, confidence }: Options): Omit<Parsed, 'image'> {
+function given({
+  headingDeg,
+  fovDeg,
+  prior,
+  regions,
+  topK,
+  confidence,
+}: z.infer<typeof OptionsSchema>): GeolocateOptions {
   return {
     ...(headingDeg === undefined ? {} : { headingDeg: headingDeg % 360 }),
     ...(fovDeg === undefined ? {} : { fovDeg }),

@@ -5,31 +5,42 @@ import type { ImageReferenceSchema } from './schemas.ts';
 /** Fetches the bytes of an image URL that a caller gave. Errors: IMAGE_URL_REFUSED, IMAGE_URL_FAILED, IMAGE_TOO_LARGE, CANCELED. */
 export type FetchImage = (url: string, options: { maxBytes: number; signal: AbortSignal }) => Promise<Uint8Array>;
 
-interface ImageSourceDeps {
+/** An image as a caller gave it. */
+export type GivenImage =
+  | { readonly type: 'bytes'; readonly bytes: Uint8Array }
+  | { readonly type: 'url'; readonly url: string };
+
+export interface ImageSourceDeps {
   readonly limits: { readonly maxImageBytes: number };
   readonly fetchImage: FetchImage;
   readonly signal: AbortSignal;
   readonly hold: Hold;
 }
 
-/** An image's bytes from whichever way it was sent, within the limit. */
+/** An image from whichever way it was sent, within the limit. */
 export const imageOf = {
-  bytes(bytes: Uint8Array, { maxImageBytes }: ImageSourceDeps['limits']): Uint8Array {
+  bytes(bytes: Uint8Array, { maxImageBytes }: ImageSourceDeps['limits']): GivenImage {
     checkImageBytes(bytes, maxImageBytes);
-    return bytes;
+    return { type: 'bytes', bytes };
   },
 
-  async reference(
+  reference(
     { base64, url }: z.infer<typeof ImageReferenceSchema>,
-    { limits: { maxImageBytes }, fetchImage, signal, hold }: ImageSourceDeps,
+    limits: ImageSourceDeps['limits'],
     pointer: string,
-  ): Promise<Uint8Array> {
-    if (base64 !== undefined) return imageOf.bytes(decodeBase64(base64, `${pointer}/base64`), { maxImageBytes });
-    const bytes = await fetchImage(url ?? '', { maxBytes: maxImageBytes, signal });
-    hold(bytes.length);
-    return bytes;
+  ): GivenImage {
+    if (base64 !== undefined) return imageOf.bytes(decodeBase64(base64, `${pointer}/base64`), limits);
+    return { type: 'url', url: url ?? '' };
   },
 };
+
+/** The bytes of an image that was given; those of a URL are fetched. */
+export async function readImage(image: GivenImage, deps: ImageSourceDeps): Promise<Uint8Array> {
+  if (image.type === 'bytes') return image.bytes;
+  const bytes = await deps.fetchImage(image.url, { maxBytes: deps.limits.maxImageBytes, signal: deps.signal });
+  deps.hold(bytes.length);
+  return bytes;
+}
 
 const binary = { schema: z.string().openapi({ type: 'string', format: 'binary' }) };
 

@@ -1,7 +1,7 @@
 /** What a caller would like (RFC 7240); this service knows two preferences. */
 export interface Preferences {
   /** Rather a job now than an answer later. */
-  readonly respondAsync: boolean;
+  readonly isAsync: boolean;
   /** Seconds that the caller waits for the answer before it takes the job; undefined unless stated. */
   readonly waitS: number | undefined;
 }
@@ -24,7 +24,7 @@ export function parsePrefer(header: string | undefined): Preferences {
   }
   const wait = stated.get('wait') ?? '';
   return {
-    respondAsync: stated.get('respond-async') === '', // it takes no value
+    isAsync: stated.get('respond-async') === '', // it takes no value
     waitS: SECONDS.test(wait) ? Number(wait) : undefined,
   };
 }

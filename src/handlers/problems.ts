@@ -16,6 +16,7 @@ export type HttpCode =
   | 'MALFORMED_BODY'
   | 'BODY_TOO_LARGE'
   | 'UPLOAD_TOO_SLOW'
+  | 'JOB_ENDED'
   | 'UNSUPPORTED_MEDIA_TYPE'
   | 'KEY_REQUIRED'
   | 'SCOPE_REQUIRED'
@@ -93,9 +94,15 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
   MALFORMED_BODY: { status: 400, title: 'The body cannot be read', retryable: false },
   BODY_TOO_LARGE: { status: 413, title: 'The body is too large', retryable: false },
   UPLOAD_TOO_SLOW: { status: 408, title: 'The body came too slowly', retryable: true },
+  JOB_ENDED: { status: 409, title: 'The job has ended already', retryable: false },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'The content type is not supported', retryable: false },
   INTERNAL: { status: 500, title: 'The service failed', retryable: true, internal: true },
 };
+
+/** Whether a text, such as one that was stored, is the code of a problem. */
+export function isProblemCode(text: string): text is ProblemCode {
+  return Object.hasOwn(PROBLEMS, text);
+}
 
 /** One thing wrong with a request: a JSON pointer into what was sent (`#/prior/center/0`), RFC 9457's extension member. */
 export interface FieldError {
@@ -119,6 +126,19 @@ export class HttpProblem extends Error {
     this.code = code;
     this.headers = options.headers ?? {};
     this.data = options.data ?? {};
+  }
+}
+
+/** An error that was met elsewhere, such as by a job: told as it would have been told there. */
+export class StoredProblem extends Error {
+  override readonly name = 'StoredProblem';
+  readonly code: ProblemCode;
+  readonly data: Readonly<Record<string, unknown>>;
+
+  constructor(code: string, detail: string, data: Record<string, unknown> = {}) {
+    super(detail);
+    this.code = isProblemCode(code) ? code : 'INTERNAL';
+    this.data = data;
   }
 }
 
@@ -147,7 +167,7 @@ export function toProblem(
   const error = meant(thrown);
   const code = codeOf(error);
   const kind = PROBLEMS[code];
-  const data = error instanceof Geo2Error || error instanceof HttpProblem ? error.data : {};
+  const data = isOurs(error) ? error.data : {};
   const detail = kind.internal === true || !(error instanceof Error) ? `${kind.title}.` : error.message;
   const retryable = typeof data.retryable === 'boolean' ? data.retryable : kind.retryable;
   const errors = pointedAt(code, detail, data);
@@ -196,8 +216,12 @@ function meant(error: unknown): unknown {
   return error;
 }
 
+function isOurs(error: unknown): error is Geo2Error | HttpProblem | StoredProblem {
+  return error instanceof Geo2Error || error instanceof HttpProblem || error instanceof StoredProblem;
+}
+
 function codeOf(error: unknown): ProblemCode {
-  if (error instanceof Geo2Error || error instanceof HttpProblem) return error.code;
+  if (isOurs(error)) return error.code;
   if (error instanceof HTTPException && error.status < 500) return 'MALFORMED_BODY';
   return 'INTERNAL';
 }
@@ -221,7 +245,7 @@ function pointedAt(code: ProblemCode, detail: string, data: Readonly<Record<stri
   return [{ detail, pointer: typeof data.index === 'number' ? `#/images/${data.index}` : '#/image' }];
 }
 
-function isFieldError(item: unknown): item is FieldError {
+export function isFieldError(item: unknown): item is FieldError {
   return (
     typeof item === 'object' &&
     item !== null &&

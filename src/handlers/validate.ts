@@ -1,6 +1,6 @@
 import type * as z from 'zod';
 import { Geo2Error } from '../core/errors.ts';
-import type { FieldError } from './problems.ts';
+import { type FieldError, isFieldError } from './problems.ts';
 
 /** Where a value came from, as the start of a JSON pointer: `#` for a JSON body, `#/options` for a part of a form. */
 export type PointerOf = (path: readonly PropertyKey[]) => string;
@@ -21,6 +21,12 @@ export function invalidInput(errors: readonly FieldError[]): Geo2Error {
   const more = rest.length === 0 ? '' : ` (and ${rest.length} more)`;
   const detail = first === undefined ? 'The request is not valid.' : `${first.pointer}: ${first.detail}${more}`;
   return new Geo2Error('INVALID_REQUEST', detail, { data: { errors } });
+}
+
+/** What `invalidInput` was given; nothing of any other error. */
+export function fieldErrorsOf(error: unknown): readonly FieldError[] {
+  if (!(error instanceof Geo2Error) || error.code !== 'INVALID_REQUEST' || !Array.isArray(error.data.errors)) return [];
+  return error.data.errors.filter(isFieldError);
 }
 
 /** RFC 6901 in its fragment form. */

@@ -8,27 +8,22 @@ const EVENTS: readonly ServerSentEvent[] = [
 
 function streamOf(options: Partial<EventStreamOptions>): ReadableStream<Uint8Array> {
   return eventStream({
-    events: () => ReadableStream.from(EVENTS),
+    events: ReadableStream.from(EVENTS),
     keepAliveMs: 60_000,
     retryMs: 2_000,
     signal: new AbortController().signal,
+    onEnd: () => {},
     ...options,
   });
 }
 
-/** Tells `first`, then waits for its signal. */
-function waiting(first: readonly ServerSentEvent[], onEnd: () => void = () => {}): EventStreamOptions['events'] {
-  return async function* (signal) {
-    try {
-      yield* first;
-      await new Promise<void>((resolve) => {
-        if (signal.aborted) resolve();
-        signal.addEventListener('abort', () => resolve());
-      });
-    } finally {
-      onEnd();
-    }
-  };
+/** Tells of `first`, then waits for the signal. */
+async function* waiting(first: readonly ServerSentEvent[], signal: AbortSignal): AsyncGenerator<ServerSentEvent> {
+  yield* first;
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve());
+  });
 }
 
 const TEXT =
@@ -45,7 +40,7 @@ describe('a stream of events', () => {
       await go.promise;
       yield* EVENTS;
     }
-    const reader = streamOf({ events: late, keepAliveMs: 5 }).pipeThrough(new TextDecoderStream()).getReader();
+    const reader = streamOf({ events: late(), keepAliveMs: 5 }).pipeThrough(new TextDecoderStream()).getReader();
     const told: string[] = [];
     while (told.filter((text) => text.startsWith(':')).length < 2) told.push((await reader.read()).value ?? '');
     go.resolve();
@@ -55,23 +50,23 @@ describe('a stream of events', () => {
     expect(text.replaceAll(': still here\n\n', '')).toBe(TEXT);
   });
 
-  test('ends cleanly when its signal does, and what feeds it is ended', async () => {
+  test('ends cleanly when its signal does, and says that it has', async () => {
     const controller = new AbortController();
-    const fed = Promise.withResolvers<void>();
-    const stream = streamOf({ events: waiting(EVENTS, fed.resolve), signal: controller.signal });
-    const text = new Response(stream).text();
+    const { signal } = controller;
+    const ended = Promise.withResolvers<void>();
+    const text = new Response(streamOf({ events: waiting(EVENTS, signal), signal, onEnd: ended.resolve })).text();
     controller.abort();
     expect(TEXT.startsWith(await text)).toBe(true);
-    await fed.promise;
+    await ended.promise;
     expect(await new Response(streamOf({ signal: AbortSignal.abort() })).text()).toMatch(/^retry/);
   });
 
   test('that is canceled ends what feeds it', async () => {
-    const fed = Promise.withResolvers<void>();
-    const reader = streamOf({ events: waiting([], fed.resolve) }).getReader();
+    const left = new AbortController();
+    const reader = streamOf({ events: waiting([], left.signal), onEnd: () => left.abort() }).getReader();
     await reader.read();
     await reader.cancel();
-    await fed.promise;
+    expect(left.signal.aborted).toBe(true);
   });
 
   test('asks for an event only when the one before is taken', async () => {
@@ -82,7 +77,7 @@ describe('a stream of events', () => {
         yield { id: `a.${made}`, event: 'progress', data: made };
       }
     }
-    const reader = streamOf({ events: endless }).getReader();
+    const reader = streamOf({ events: endless() }).getReader();
     for (let i = 0; i < 3; i++) await reader.read();
     await new Promise((resolve) => setImmediate(resolve));
     expect(made).toBeLessThan(6);
@@ -94,6 +89,14 @@ describe('a stream of events', () => {
       yield* EVENTS;
       throw new Error('the database is away');
     }
-    await expect(new Response(streamOf({ events: broken })).text()).rejects.toThrow('the database is away');
+    let ended = 0;
+    const stream = streamOf({
+      events: broken(),
+      onEnd: () => {
+        ended += 1;
+      },
+    });
+    await expect(new Response(stream).text()).rejects.toThrow('the database is away');
+    expect(ended).toBe(1);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
-import { appUnderTest, MATCHED, problemOf, streamed } from '../app-under-test.ts';
+import { appUnderTest, LIMITS, MATCHED, problemOf, streamed } from '../app-under-test.ts';
 
 const IMAGE = new Uint8Array([1, 2, 3, 4, 5]);
 const BASE64 = Buffer.from(IMAGE).toString('base64');
@@ -315,7 +315,7 @@ describe('a body that is too large', () => {
   });
 
   test('many at once are told to come back, and the room they had is given back', async () => {
-    const limits = { maxImageBytes: 1_000, maxBatch: 4, requestTimeoutMs: 2_000, maxHeldBytes: 1_500 };
+    const limits = { ...LIMITS, maxImageBytes: 1_000, maxHeldBytes: 1_500 };
     const letGo = Promise.withResolvers<void>();
     const { request } = await appUnderTest({
       limits,
@@ -417,7 +417,7 @@ describe('time', () => {
   test('a request that takes too long is ended and told so', async () => {
     let ended = false;
     const { request } = await appUnderTest({
-      limits: { maxImageBytes: 1_000, maxBatch: 4, requestTimeoutMs: 50, maxHeldBytes: 10_000 },
+      limits: { ...LIMITS, requestTimeoutMs: 50 },
       geolocate: ({ signal }) =>
         new Promise((_resolve, reject) => {
           signal?.addEventListener('abort', () => {
@@ -434,7 +434,7 @@ describe('time', () => {
 
   test('a body that never ends is ended too', async () => {
     const { request } = await appUnderTest({
-      limits: { maxImageBytes: 1_000, maxBatch: 4, requestTimeoutMs: 50, maxHeldBytes: 10_000 },
+      limits: { ...LIMITS, requestTimeoutMs: 50 },
     });
     const body = new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(1)) });
     const init = streamed(body, { 'content-type': 'image/jpeg' });
