@@ -11,6 +11,7 @@ import torch
 from ..config import load_config
 from .geomap import train_geomap
 from .gfm import train_gfm
+from .warm_start import start_from
 
 STAGES = {"gfm": train_gfm, "geomap": train_geomap}
 
@@ -30,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="a world built by null_island")
     parser.add_argument("--out", type=Path, required=True, help="run folder: checkpoints, log")
     parser.add_argument("--resume", action="store_true", help="go on from the stage's checkpoint, when there is one")
+    parser.add_argument("--init", type=Path, help="start from the weights in this file (geo2.train.warm_start), not from random ones")
     parser.add_argument("--time-budget", type=minutes_of, help="minutes of training instead of the configuration's, e.g. 90m")
     return parser
 
@@ -51,6 +53,10 @@ def main(argv: list[str] | None = None) -> int:
         part = getattr(config, f"{args.stage}_training")
         config = dataclasses.replace(config, **{f"{args.stage}_training": dataclasses.replace(part, minutes=minutes)})
     try:
+        if args.init is not None:
+            start_from(args.init, args.out)
+        elif not args.resume:
+            (args.out / "start.pt").unlink(missing_ok=True)
         STAGES[args.stage](config, args.data, args.out, args.resume)
     except (FileNotFoundError, ValueError) as error:
         sys.stderr.write(f"{args.stage}: {error}\n")

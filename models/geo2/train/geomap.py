@@ -183,9 +183,11 @@ def _train(worker: Worker, config: Config, cache: PairCache, gallery: GalleryCac
     device = torch.device(config.device)
     torch.manual_seed(config.seed)
     head = GeoMapHead(config).to(device)
+    path, step, spent = run / "geomap.pt", 0, 0.0
+    if state is None and (run / "start.pt").exists():
+        head.load_state_dict(load_checkpoint(run / "start.pt")["head"])
     optimizer = torch.optim.AdamW(_groups(head, t.weight_decay), lr=t.learning_rate, betas=(0.9, 0.98))
     average = ExponentialMovingAverage(head, t.ema)
-    path, step, spent = run / "geomap.pt", 0, 0.0
     if state is not None:
         head.load_state_dict(state["raw"])
         optimizer.load_state_dict(state["optimizer"])

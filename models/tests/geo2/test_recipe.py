@@ -16,6 +16,7 @@ from geo2.train.__main__ import main as train
 from geo2.train.__main__ import minutes_of
 from geo2.train.checkpoint import load_checkpoint
 from geo2.train.plot import plot_run
+from geo2.train.warm_start import write_warm_start
 from null_island.build import build_world
 from null_island.config import load_config as load_world_config
 
@@ -56,6 +57,20 @@ def test_both_stages_learn_and_log(run):
         assert any("val_r1" in line or "val_height_m" in line for line in lines), stage
         assert all(np.isfinite(v) for line in lines for v in line.values() if isinstance(v, float))
     assert plot_run(run).stat().st_size > 5_000
+
+
+def test_another_run_starts_from_the_weights_that_a_run_left(run, world, tmp_path, capsys):
+    file, other = tmp_path / "start.pt", tmp_path / "other"
+    write_warm_start(run, file)
+    arguments = ["geomap", "--config", str(CONFIGS / "geo2/tiny.yaml"), "--data", str(world), "--out", str(other), "--init", str(file)]
+    assert train([*arguments, "--time-budget", "1s"]) == 0
+    left, started = load_checkpoint(run / "geomap.pt")["head"], load_checkpoint(other / "geomap.pt")["head"]
+    apart = [(started[name] - left[name]).norm() / left[name].norm() for name in left if left[name].ndim >= 2]
+    assert max(apart) < 0.5, "random weights would be farther away"
+    assert train([*arguments, "--time-budget", "1s"]) == 1
+    assert "go on with --resume" in capsys.readouterr().err
+    assert train([*arguments[:-1], str(tmp_path / "nothing.pt"), "--time-budget", "1s"]) == 1
+    assert "nothing.pt: not found" in capsys.readouterr().err
 
 
 def test_a_finished_stage_returns_at_once(run, world, capsys):

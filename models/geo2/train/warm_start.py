@@ -1,0 +1,54 @@
+"""Weights of a run in one small file, from which another run can start: what a release keeps for the training that follows it."""
+
+from pathlib import Path
+
+import torch
+
+from ..config import to_dict
+from .checkpoint import load_checkpoint, save_checkpoint
+
+
+def write_warm_start(run: Path, out: Path) -> None:
+    """The geometry model and the averaged head of a run, fp16. FileNotFoundError says which stage is missing."""
+    gfm, geomap = load_checkpoint(run / "gfm.pt"), load_checkpoint(run / "geomap.pt")
+    config = geomap["config"] if isinstance(geomap["config"], dict) else to_dict(geomap["config"])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"config": config, "gfm": _half(gfm["model"]), "head": _half(geomap["head"]), "steps": geomap["step"]}, out)
+
+
+def start_from(file: Path, run: Path) -> None:
+    """Put the geometry model into the run as its finished stage, and the head where stage `geomap` starts. FileNotFoundError, and ValueError for
+    a run that has begun."""
+    if not file.exists():
+        raise FileNotFoundError(f"{file}: not found; name a file that `python -m geo2.train.warm_start` wrote")
+    if (run / "geomap.pt").exists():
+        raise ValueError(f"{run.name}: has a geomap.pt already; go on with --resume, or choose another --out")
+    state = torch.load(file, map_location="cpu", weights_only=True)
+    run.mkdir(parents=True, exist_ok=True)
+    if not (run / "gfm.pt").exists():
+        save_checkpoint(run / "gfm.pt", {"config": state["config"], "model": _float(state["gfm"]), "step": 0, "spent": 0.0})
+    save_checkpoint(run / "start.pt", {"head": _float(state["head"]), "steps": state["steps"]})
+
+
+def _half(weights: dict) -> dict:
+    return {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
+
+
+def _float(weights: dict) -> dict:
+    return {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+
+
+def main() -> None:
+    """`python -m geo2.train.warm_start RUN FILE`."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="python -m geo2.train.warm_start", description="Keep a run's weights, for another run to start from.")
+    parser.add_argument("run", type=Path, help="run folder with gfm.pt and geomap.pt")
+    parser.add_argument("out", type=Path, help="file to write")
+    args = parser.parse_args()
+    write_warm_start(args.run, args.out)
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
