@@ -64,6 +64,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./keys-revoke.ts')).keysRevoke,
   },
   {
+    name: 'doctor',
+    summary: 'check what the service stands on, and say what to do',
+    load: async () => (await import('./doctor.ts')).doctor,
+  },
+  {
     name: 'evaluate',
     summary: 'measure the service on photos whose place is known',
     load: async () => (await import('./evaluate.ts')).evaluate,

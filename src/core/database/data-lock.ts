@@ -37,6 +37,13 @@ export async function lockDataDir(dataDir: string): Promise<DataLock> {
   throw inUse(dataDir, await readOwner(path));
 }
 
+/** Throws DATABASE_FAILED, naming the owner, while a process lives that has the folder; takes and changes nothing. */
+export async function checkUnlocked(dataDir: string): Promise<void> {
+  const path = join(dataDir, 'owner.lock');
+  const owner = await readOwner(path);
+  if (await isAlive(path, owner)) throw inUse(dataDir, owner);
+}
+
 function keep(path: string): DataLock {
   const touch = setInterval(() => {
     const now = new Date();
