@@ -28,6 +28,7 @@ missing_packages() {
   fi
   if [ "$scope" = all ]; then
     python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3-venv)
+    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need+=(postgresql)
     [ -n "${CHROMIUM_PATH:-}" ] || command -v chromium >/dev/null || need+=(chromium)
   fi
   echo "${need[*]:-}"

@@ -59,7 +59,9 @@ if (doing === 'submit') {
   const done = await jobs.wait('ada', id, { ms: 180_000 });
   await service.stop(5_000);
   const told = await database.query('select status from geo2.told where job_id = $1', [id]);
-  const filesIn = async (folder: string) => (await readdir(join(storeDir, 'jobs', id, folder)).catch(() => [])).length;
+  // hidden is what a writer that was killed left: it goes with the job
+  const filesIn = async (folder: string) =>
+    (await readdir(join(storeDir, 'jobs', id, folder)).catch(() => [])).filter((name) => !name.startsWith('.')).length;
   console.log(
     `ended ${done?.status} ${done?.progress.completed} told ${told.map(({ status }) => status).join()} inputs ${await filesIn('inputs')} results ${await filesIn('results')}`,
   );

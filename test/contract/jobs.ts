@@ -556,7 +556,7 @@ export function jobsContract(create: () => Promise<JobsUnderTest>): void {
   });
 
   test('a job whose worker is killed goes on in another process with the items that are not done', {
-    timeout: 240_000,
+    timeout: 600_000,
   }, async () => {
     const under = await create();
     const storeDir = await mkdtemp(join(tmpdir(), 'geo2-jobs-'));
@@ -575,7 +575,7 @@ export function jobsContract(create: () => Promise<JobsUnderTest>): void {
 
     const first = start('submit', '30');
     const done = (lines: string[]) => lines.filter((line) => line.startsWith('item ')).length;
-    await expect.poll(() => done(first.lines), { timeout: 120_000 }).toBeGreaterThanOrEqual(5);
+    await expect.poll(() => done(first.lines), { timeout: 300_000 }).toBeGreaterThanOrEqual(5);
     first.child.kill('SIGKILL');
     await first.exited;
 
