@@ -16,6 +16,8 @@ const { values } = parseArgs({
     /** In all. */
     jobs: { type: 'string', default: '500' },
     seed: { type: 'string', default: '2026' },
+    /** No round begins after so long; the counts tell how many there were. */
+    'max-minutes': { type: 'string', default: '120' },
     'active-seconds': { type: 'string', default: '8' },
     out: { type: 'string', default: join(PROGRAM_DIR, 'bench/results/faults.json') },
   },
@@ -27,6 +29,7 @@ const counts = await runFaults({
   jobsPerRound: Math.ceil(Number(values.jobs) / rounds),
   seed: Number(values.seed),
   activeMs: Number(values['active-seconds']) * 1000,
+  maxMs: Number(values['max-minutes']) * 60_000,
   say: (line) => process.stderr.write(`faults: ${line}\n`),
 });
 

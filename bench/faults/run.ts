@@ -49,10 +49,12 @@ export interface FaultOptions {
   /** Over which jobs are submitted and processes killed. */
   readonly activeMs: number;
   readonly say: (line: string) => void;
+  /** No round begins after so long. */
+  readonly maxMs?: number | undefined;
 }
 
 /** Images that came without a job are swept after this time. */
-const STAGING_S = 20;
+const STAGING_S = 15;
 /** After this time without an end, a round is broken. */
 const SETTLE_MS = 180_000;
 
@@ -183,7 +185,8 @@ export async function runFaults(options: FaultOptions): Promise<FaultCounts> {
 
   try {
     receiver.useSecret(await client.createWebhook(receiver.url));
-    for (let i = 0; i < options.rounds; i++) {
+    const until = performance.now() + (options.maxMs ?? Number.POSITIVE_INFINITY);
+    for (let i = 0; i < options.rounds && performance.now() < until; i++) {
       await round();
       const settledS = (counts.settledMs.at(-1) ?? 0) / 1000;
       options.say(
