@@ -89,6 +89,8 @@ class GeoMapTraining:
     workers: processes that share a batch, each with one thread and its own part of the cities; small operations gain little from
     threads within. 1 on a GPU.
     cities_per_batch: a batch comes from so many cities, since negatives of one city are the hard ones.
+    photo_share: part of the samples that are photos, whatever their part of the queries is; 0 draws all queries alike. Photos see little, and
+    need more of the training than panoramas do.
     neighbour_share: part of a batch drawn as groups of `group` near samples: by position until `mining_after` of the budget, then by
     similarity of their last embeddings.
     exclusion_m: no two queries of a group are nearer than this.
@@ -108,6 +110,7 @@ class GeoMapTraining:
     heading_uniform_share: float = 0.5
     heading_uniform_deg: float = 9.0
     cities_per_batch: int = 2
+    photo_share: float = 0.0
     neighbour_share: float = 0.5
     group: int = 4
     mining_after: float = 0.25

@@ -84,13 +84,14 @@ def _tensors(frozen: FrozenFeatures, *images: list[np.ndarray]) -> list[Tensor]:
 class PairCache:
     """Training pairs: features of n queries and, V rows for each, of the crops around them.
 
-    city [n], -1 where a row is not used; query_m [n, 2] and centre_m [n, V, 2] in metres of the city's frame; up_deg and turn [n, V] as in
-    `TileSample`.
+    city [n], -1 where a row is not used; photo [n], which queries are photos; query_m [n, 2] and centre_m [n, V, 2] in metres of the
+    city's frame; up_deg and turn [n, V] as in `TileSample`.
     """
 
     ground: FeatureTable
     satellite: FeatureTable
     city: np.ndarray
+    photo: np.ndarray
     query_m: np.ndarray
     centre_m: np.ndarray
     up_deg: np.ndarray
@@ -110,6 +111,7 @@ def build_pair_cache(config: Config, frozen: FrozenFeatures, folder: Path, out: 
         ground,
         satellite,
         np.full(n, -1, np.int32),
+        np.array([q.kind == "photo" for q in view_set.queries]),
         np.zeros((n, 2)),
         np.zeros((n, crops, 2)),
         np.zeros((n, crops)),

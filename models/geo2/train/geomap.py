@@ -84,7 +84,8 @@ class PairSampler:
     def _from_city(self, rows: np.ndarray, count: int, rng: np.random.Generator, last: LastEmbeddings | None) -> np.ndarray:
         t = self.config
         chosen: dict[int, None] = {}
-        for anchor in rng.choice(rows, round(count * t.neighbour_share / t.group), replace=True):
+        weight = self._weights(rows)
+        for anchor in rng.choice(rows, round(count * t.neighbour_share / t.group), replace=True, p=weight):
             apart = np.hypot(*(self.cache.query_m[rows] - self.cache.query_m[anchor]).T)
             candidates = rows[apart >= t.exclusion_m]
             if last is None:
@@ -94,11 +95,19 @@ class PairSampler:
                 near = last.near(int(anchor), candidates, 4 * t.group)
             picked = rng.choice(near, min(t.group - 1, len(near)), replace=False)
             chosen |= dict.fromkeys([int(anchor), *map(int, picked)])
-        for row in rng.permutation(rows):
+        for row in rng.choice(rows, len(rows), replace=False, p=weight):
             if len(chosen) >= count:
                 break
             chosen[int(row)] = None
         return np.array(list(chosen)[:count])
+
+    def _weights(self, rows: np.ndarray) -> np.ndarray:
+        """Probability of each row of a city, by which `photo_share` of the draws are photos."""
+        photo = self.cache.photo[rows]
+        photos, share = int(photo.sum()), self.config.photo_share
+        if share == 0 or photos in (0, len(rows)):
+            return np.full(len(rows), 1 / len(rows))
+        return np.where(photo, share / photos, (1 - share) / (len(rows) - photos))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ def cache_of(cities: int, each: int) -> PairCache:
     x = np.concatenate([np.tile(np.arange(each) * 10.0, cities), [0, 0]])
     place = np.stack([x, np.zeros_like(x)], 1)
     n = len(x)
-    return PairCache(None, None, city, place, place[:, None].copy(), np.zeros((n, 1)), np.zeros((n, 1), np.int64))
+    return PairCache(None, None, city, np.arange(n) % 4 == 3, place, place[:, None].copy(), np.zeros((n, 1)), np.zeros((n, 1), np.int64))
 
 
 def config_of(**training) -> Config:
@@ -66,7 +66,15 @@ def test_neighbours_are_near_in_space_but_not_the_same_place():
     rows = sampler.batch(np.random.default_rng(0), None)
     x = cache.query_m[rows, 0]
     apart = np.abs(x[:, None] - x[None, :]) + 1e9 * np.eye(len(x))
-    assert (apart.min(1) <= 16 * 10 + 28).all(), "each has another one among its nearest"
+    assert (apart.min(1) <= 16 * 10 + 28).sum() >= 14, "members of a group are among the nearest; what fills the batch up is anywhere"
+
+
+@pytest.mark.parametrize(("share", "low", "high"), [(0.0, 0.2, 0.3), (0.6, 0.5, 0.7)])
+def test_photos_have_the_share_that_is_asked_for(share, low, high):
+    cache = cache_of(2, 400)
+    sampler = PairSampler(cache, config_of(photo_share=share, neighbour_share=0.0), Worker())
+    drawn = np.concatenate([sampler.batch(np.random.default_rng(step), None) for step in range(60)])
+    assert low < cache.photo[drawn].mean() < high
 
 
 def test_mining_finds_the_pairs_that_are_easily_mistaken():
