@@ -1,7 +1,8 @@
 /**
  * `make webhooks-bench`: how long events of healthy tenants take to their receivers, alone and beside 50 sick ones (that hang, are
  * slow, answer 500, 301 or 410, drop the connection, or answer with 10 MB), and what the delivering process holds in memory.
- * Prints a table and writes bench/results/webhooks.json. Receivers are in this process, delivery in a child of its own.
+ * Prints a table and writes bench/results/webhooks.json. On a PostgreSQL server of its own (`--database pglite`: embedded).
+ * Receivers are in this process, delivery in a child of its own.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,7 +21,7 @@ import { type BenchRow, benchTable, percentileRow, single } from './rows.ts';
 
 const { values } = parseArgs({
   options: {
-    database: { type: 'string', default: 'pglite' },
+    database: { type: 'string', default: 'postgres' },
     seconds: { type: 'string', default: '10' },
     healthy: { type: 'string', default: '10' },
     sick: { type: 'string', default: '50' },
