@@ -60,7 +60,7 @@ export function openState(config: Config, deps: StateDeps): State {
 
   function begin(): void {
     sweeper.start();
-    webhooks.start();
+    if (config.role !== 'api') webhooks.start();
     service.start().catch((err: unknown) => logger.error({ err }, 'jobs cannot be run; the next request tries again'));
   }
 

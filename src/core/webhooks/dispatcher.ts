@@ -6,6 +6,7 @@ import { type Claimed, claimDue } from './claim.ts';
 import type { DisabledReason } from './endpoints.ts';
 import { DELIVERIES_CHANNEL } from './events.ts';
 import { CAPACITY } from './fair-share.ts';
+import { createGate } from './gate.ts';
 import { purgeOldEvents } from './retention.ts';
 import type { SecretBox } from './secret-box.ts';
 import { release, settle } from './settle.ts';
@@ -23,6 +24,8 @@ const TROUBLE_MS = 1_000;
 const PURGE_MS = 10 * 60_000;
 /** An attempt that was made should be written down even if the database is away for a moment: else it is made twice. */
 const SETTLE_TRIES_MS: readonly number[] = [100, 500, 2_000];
+/** Connections to the database are few, and requests need them, too. */
+const MAX_SETTLING = 3;
 
 /** Told of what happens, for metrics and log. */
 export interface DispatchObserver {
@@ -56,6 +59,7 @@ export interface Dispatcher {
 
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const { database, secrets, now, newLease, observer = {}, timeoutMs = ATTEMPT_TIMEOUT_MS } = deps;
+  const settling = createGate(MAX_SETTLING);
   const cut = new AbortController();
   const running = new Map<Promise<void>, Claimed>();
   let looping: Promise<void> | undefined;
@@ -111,7 +115,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   async function settleSurely(claimed: Claimed, settlement: Parameters<typeof settle>[1]): Promise<void> {
     for (const waitMs of [...SETTLE_TRIES_MS, undefined]) {
       try {
-        const { disabled } = await settle(claimed, settlement, deps);
+        const { disabled } = await settling(() => settle(claimed, settlement, deps));
         if (disabled === undefined) return;
         observer.onDisabled?.({ tenant: claimed.tenant, endpointId: claimed.endpointId, reason: disabled });
         return;

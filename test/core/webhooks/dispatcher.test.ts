@@ -450,11 +450,14 @@ describe.each(['pglite', 'postgres'] as const)('webhooks on %s', (kind) => {
       const it = webhooks();
       const hanging = await receiverOf(() => {});
       const well = await receiverOf();
-      for (let i = 0; i < 50; i++) {
-        await it.subscribe(`sick-${i}`, hanging.url);
-        for (let n = 0; n < 3; n++) await it.record(`sick-${i}`);
-      }
-      const dispatcher = it.dispatcher({ timeoutMs: 60 * S });
+      const tenants = Array.from({ length: 50 }, (_, index) => `sick-${index}`);
+      for (const tenant of tenants) await it.subscribe(tenant, hanging.url);
+      await it.database.transaction(async (sql) => {
+        for (const tenant of [...tenants, ...tenants, ...tenants]) {
+          await recordEvent(sql, { tenant, type: 'job.succeeded', data: {} }, it);
+        }
+      });
+      const dispatcher = it.dispatcher({ timeoutMs: 600 * S });
       dispatcher.start();
       await hanging.got(100); // two to each: none has failed yet
       await it.subscribe('well', well.url);

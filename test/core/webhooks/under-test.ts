@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, beforeEach, onTestFinished, vi } from 'vitest';
 import { createPgliteDatabase } from '#core/database/database.pglite.ts';
 import { createPostgresDatabase } from '#core/database/database.postgres.ts';
 import type { Database } from '#core/database/database.ts';
@@ -55,6 +55,7 @@ export const DAY = 24 * HOUR;
 
 /** For a describe block: one database for its tests, emptied before each. */
 export function useWebhooks(kind: 'pglite' | 'postgres'): () => Webhooks {
+  vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 }); // for machines that are busy with other things
   let database: Database | undefined;
   let databaseUrl = '';
   const closers: (() => Promise<void>)[] = [];
