@@ -2,15 +2,13 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { type Caller, isOperator, LOCAL_TENANT, SCOPES, type Scope } from '../core/accounts/caller.ts';
 import type { ApiKey, Keys } from '../core/accounts/keys.ts';
 import { requireScope } from './authentication.ts';
-import { readBody } from './body.ts';
+import type { BodyBudget } from './body.ts';
 import type { AppEnv } from './context.ts';
-import { type FormLimits, parseJson } from './form.ts';
+import { readJson } from './json-body.ts';
 import { HttpProblem } from './problems.ts';
 import { queryOf } from './query.ts';
 import { problemResponses, RegionIdSchema } from './schemas.ts';
 import { invalidInput, parseInput } from './validate.ts';
-
-const MAX_BODY_BYTES = 16 * 1024;
 
 export const TenantSchema = z
   .string()
@@ -160,7 +158,7 @@ const revokeKeyRoute = createRoute({
 
 export interface KeyRoutesDeps {
   readonly keys: Keys;
-  readonly limits: Pick<FormLimits, 'budget'>;
+  readonly limits: { readonly budget: BodyBudget };
   readonly now: () => Date;
 }
 
@@ -175,20 +173,7 @@ export function keyRoutes(app: OpenAPIHono<AppEnv>, { keys, limits, now }: KeyRo
 
   app.post('/v1/keys', admin, async (c) => {
     const caller = c.get('caller');
-    const mediaType = c.req.header('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
-    if (mediaType !== 'application/json') {
-      throw new HttpProblem(
-        'UNSUPPORTED_MEDIA_TYPE',
-        'A new key is described in JSON: send Content-Type: application/json.',
-        {
-          headers: { 'accept-post': 'application/json' },
-        },
-      );
-    }
-    const options = { maxBytes: MAX_BODY_BYTES, budget: limits.budget, signal: c.get('signal') };
-    const { bytes, release } = await readBody(c.req.raw, options);
-    release();
-    const asked = parseInput(NewKeySchema, parseJson(bytes, 'The body'));
+    const asked = await readJson(c, NewKeySchema, limits);
     const expiresAt = asked.expiresAt === undefined ? undefined : new Date(asked.expiresAt);
     if (expiresAt !== undefined && expiresAt <= now()) {
       throw invalidInput([{ detail: 'has passed already', pointer: '#/expiresAt' }]);
