@@ -20,6 +20,7 @@ const NewWebhookSchema = z
         .min(1, 'is empty')
         .max(MAX_URL_CHARACTERS, `may have ${MAX_URL_CHARACTERS} characters`)
         .openapi({
+          format: 'uri',
           description: 'http or https, at a public address, without credentials; redirects are not followed',
         }),
       events: z

@@ -117,7 +117,7 @@ export function createDeliveries({ database, ...deps }: EventDeps & { readonly d
 
   return {
     async list({ tenant, endpointId }, { limit, after, status }) {
-      const from = after === undefined ? undefined : readCursor(after);
+      const from = after === undefined ? undefined : readCursor(after, deps.now());
       const rows = await database.query(
         `select ${COLUMNS} from ${FROM}
          where d.tenant = $1 and d.endpoint_id = $2 and ($3::text is null or d.status = $3::text)
@@ -155,7 +155,7 @@ export function createDeliveries({ database, ...deps }: EventDeps & { readonly d
              where tenant = $1 and endpoint_id = $2 and status = 'failed' and created_at >= $3 returning id
            )
            select count(*)::int as recovered from recovered`,
-          [owner.tenant, owner.endpointId, since, deps.now()],
+          [owner.tenant, owner.endpointId, within(since, deps.now()), deps.now()],
         );
         await announceDeliveries(sql);
         return RecoveredSchema.parse(row);
@@ -219,13 +219,18 @@ async function withAttempts(sql: Sql, rows: readonly Record<string, unknown>[]):
   }));
 }
 
-const CursorSchema = z.tuple([z.iso.datetime(), z.string().max(100)]);
+const CursorSchema = z.tuple([z.iso.datetime(), z.string().regex(/^dlv_[a-z2-7]{26}$/)]);
 
 function cursorOf({ createdAt, id }: Delivery): string {
   return Buffer.from(JSON.stringify([createdAt.toISOString(), id])).toString('base64url');
 }
 
-function readCursor(text: string): { createdAt: Date; id: string } {
+/** From 1970 until now: years that the database cannot hold are times like any other to a caller. */
+function within(time: Date, now: Date): Date {
+  return new Date(Math.min(Math.max(time.getTime(), 0), now.getTime()));
+}
+
+function readCursor(text: string, now: Date): { createdAt: Date; id: string } {
   const parsed = z
     .string()
     .transform((json, context) => {
@@ -246,5 +251,5 @@ function readCursor(text: string): { createdAt: Date; id: string } {
     });
   }
   const [createdAt, id] = parsed.data;
-  return { createdAt: new Date(createdAt), id };
+  return { createdAt: within(new Date(createdAt), now), id };
 }

@@ -132,15 +132,19 @@ describe.each(['pglite', 'postgres'] as const)('webhooks on %s', (kind) => {
       expect(new Set(seen.slice(0, 1))).toEqual(new Set([ids[6]]));
     });
 
-    test.each(['', 'x', 'bnVsbA', 'WyJhIiwiYiJd', Buffer.from('["2026-01-31T00:00:00.000Z",1]').toString('base64url')])(
-      'refuses a cursor that is none: %j',
-      async (after) => {
-        const it = webhooks();
-        const { endpoint } = await it.subscribe('acme', URL);
-        const listed = it.deliveries.list({ tenant: 'acme', endpointId: endpoint.id }, { limit: 3, after });
-        await expect(listed).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
-      },
-    );
+    test.each([
+      '',
+      'x',
+      'bnVsbA',
+      'WyJhIiwiYiJd',
+      Buffer.from('["2026-01-31T00:00:00.000Z",1]').toString('base64url'),
+      Buffer.from(JSON.stringify(['2026-01-31T00:00:00.000Z', 'dlv_\u0000'])).toString('base64url'),
+    ])('refuses a cursor that is none: %j', async (after) => {
+      const it = webhooks();
+      const { endpoint } = await it.subscribe('acme', URL);
+      const listed = it.deliveries.list({ tenant: 'acme', endpointId: endpoint.id }, { limit: 3, after });
+      await expect(listed).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
+    });
   });
 
   describe('sending again', () => {
@@ -196,8 +200,14 @@ describe.each(['pglite', 'postgres'] as const)('webhooks on %s', (kind) => {
       await it.record('acme');
       const since = new Date(it.now().getTime() - 2 * S);
       expect(await it.deliveries.recover(owner, since)).toEqual({ recovered: 2 });
+      for (const [far, recovered] of [
+        ['9999-12-31T23:59:59-14:00', 0],
+        ['0000-01-01T00:00:00Z', 1],
+      ] as const) {
+        expect(await it.deliveries.recover(owner, new Date(far)), far).toEqual({ recovered });
+      }
       const { deliveries } = await it.deliveries.list(owner, { limit: 10 });
-      expect(deliveries.map(({ status }) => status)).toEqual(['pending', 'pending', 'pending', 'failed']);
+      expect(deliveries.map(({ status }) => status)).toEqual(['pending', 'pending', 'pending', 'pending']);
     });
 
     test('a test event goes to one endpoint, whatever it subscribed to', async () => {
