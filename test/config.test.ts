@@ -143,6 +143,14 @@ describe('keys', () => {
     },
   );
 
+  test('does not repeat a key that is too short, and takes one that is not', () => {
+    const { message } = problemOf({ GEO2_SECRET_KEY: 'a short secret' });
+    expect(message).toMatch(/GEO2_SECRET_KEY: must have 32 characters or more/);
+    expect(message).not.toMatch(/a short secret/);
+    const key = 'x'.repeat(32);
+    expect(readConfig({ GEO2_SECRET_KEY: key }).secretKey).toBe(key);
+  });
+
   test('a password is not repeated where its address is wrong', () => {
     const { message } = problemOf({ GEO2_DATABASE_URL: 'mysql://geo2:secret@db.example/geo2' });
     expect(message).toMatch(/GEO2_DATABASE_URL: must be the address of a PostgreSQL database/);
