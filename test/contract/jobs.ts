@@ -546,6 +546,29 @@ export function jobsContract(create: () => Promise<JobsUnderTest>): void {
       for (const job of jobs) expect(await told(job)).toEqual(['succeeded']);
     });
 
+    test('count each item once, and end once, where the answers to commits are lost', async () => {
+      let commits = 0;
+      const losing: Database = {
+        ...database,
+        async transaction(work) {
+          const done = await database.transaction(work);
+          commits += 1;
+          if (commits % 2 === 0) throw new Geo2Error('DATABASE_FAILED', 'the answer was lost');
+          return done;
+        },
+      };
+      const { jobs } = await serve(undefined);
+      const job = await submit(jobs, ['a', 'b', 'fail:c', 'd'], 'lost');
+      await serve(echo, { database: losing, worker: { leaseMs: 1_000 } });
+      expect(await ended(jobs, job)).toMatchObject({
+        status: 'succeeded',
+        progress: { completed: 3, failed: 1, total: 4 },
+      });
+      expect(commits).toBeGreaterThan(4);
+      expect((await eventsOf(jobs, job)).map(({ seq }) => seq)).toEqual(Array.from({ length: 10 }, (_, i) => i + 1));
+      expect(await told(job)).toEqual(['succeeded']);
+    });
+
     test('that end their worker again and again are given up', async () => {
       const { jobs } = await serve(undefined);
       const job = await submit(jobs, ['a'], 'poison');

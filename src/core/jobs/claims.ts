@@ -86,31 +86,37 @@ export async function pendingItems({ database }: Pick<ClaimDeps, 'database'>, jo
   return PendingSchema.parse(rows);
 }
 
-/** Writes down how an item ended; false when the claim holds no longer: then nothing is written. */
+/**
+ * Writes down how an item ended; false when the claim holds no longer: then nothing is written. Once more is as once: where the
+ * answer to a commit was lost, it is asked again.
+ */
 export async function recordItem(
   { database }: Pick<ClaimDeps, 'database'>,
   { job, claim }: Claim,
   outcome: { index: number; error?: JobError | undefined },
 ): Promise<boolean> {
   const { index, error } = outcome;
-  const isGood = error === undefined;
   return database.transaction(async (sql) => {
     const [row] = await sql.query(
-      `update geo2.jobs set completed = completed + $3, failed = failed + $4, stalls = 0
-        where id = $1 and claim = $2 and finished_at is null returning completed + failed as ordinal`,
-      [job.id, claim, isGood ? 1 : 0, isGood ? 0 : 1],
+      `update geo2.jobs set stalls = 0 where id = $1 and claim = $2 and finished_at is null
+        returning completed + failed + 1 as ordinal`,
+      [job.id, claim],
     );
     if (row === undefined) return false;
-    await sql.query(
-      'update geo2.job_items set status = $3, ordinal = $4, error = $5::jsonb where job_id = $1 and index = $2',
+    const recorded = await sql.query(
+      `update geo2.job_items set status = $3, ordinal = $4, error = $5::jsonb
+        where job_id = $1 and index = $2 and status = 'pending' returning index`,
       [
         job.id,
         index,
-        isGood ? 'succeeded' : 'failed',
+        error === undefined ? 'succeeded' : 'failed',
         z.object({ ordinal: z.int() }).parse(row).ordinal,
-        isGood ? null : JSON.stringify(error),
+        error === undefined ? null : JSON.stringify(error),
       ],
     );
+    if (recorded.length === 0) return true;
+    const counted = error === undefined ? 'completed = completed + 1' : 'failed = failed + 1';
+    await sql.query(`update geo2.jobs set ${counted} where id = $1`, [job.id]);
     await tellChanged(sql, job.id);
     return true;
   });
