@@ -137,9 +137,9 @@ export function jobRoutes(
 
   app.get('/v1/jobs/:id/events', requireScope('jobs'), async (c) => {
     const { tenant, id } = namedBy(c);
-    const afterSeq = seqOf(c.req.header('last-event-id'), id);
     const job = await jobs.get(tenant, id);
     if (job === undefined) throw unknownJob();
+    const afterSeq = seqOf(c.req.header('last-event-id'), id);
     if (c.req.method === 'HEAD') return c.body(null, 200, EVENT_STREAM);
 
     const left = new AbortController();
