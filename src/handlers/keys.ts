@@ -7,7 +7,7 @@ import type { AppEnv } from './context.ts';
 import { readJson } from './json-body.ts';
 import { HttpProblem } from './problems.ts';
 import { queryOf } from './query.ts';
-import { problemResponses, RegionIdSchema } from './schemas.ts';
+import { PLAIN_LINE, problemResponses, RegionIdSchema } from './schemas.ts';
 import { invalidInput, parseInput } from './validate.ts';
 
 export const TenantSchema = z
@@ -19,7 +19,8 @@ export const KeyNameSchema = z
   .string()
   .min(1, 'is empty')
   .max(100, 'may have 100 characters')
-  .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]*$/u, 'must be one line of plain text')
+  .regex(PLAIN_LINE, 'must be one line of plain text')
+  .refine((text) => text.isWellFormed(), 'must be one line of plain text')
   .openapi({ example: 'mobile backend', description: 'By which you tell it from others' });
 
 export const ScopesSchema = z

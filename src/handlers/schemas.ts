@@ -115,6 +115,14 @@ export const ImageReferenceSchema = z
   )
   .openapi('ImageReference', ONE_SOURCE);
 
+/**
+ * One line of text that shows as it is: no control, and nothing invisible that turns or hides what stands beside it. Without flags, which
+ * a JSON schema cannot say.
+ */
+export const PLAIN_LINE =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
+  /^[^\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]*$/;
+
 export const PointSchema = z
   .object({ type: z.literal('Point'), coordinates: LonLatSchema })
   .openapi('Point', { description: 'GeoJSON, WGS84' });

@@ -8,7 +8,7 @@ import type { AppEnv } from './context.ts';
 import type { FormLimits } from './form.ts';
 import { readJson } from './json-body.ts';
 import { HttpProblem } from './problems.ts';
-import { JSON_PROBLEMS, problemResponses } from './schemas.ts';
+import { JSON_PROBLEMS, PLAIN_LINE, problemResponses } from './schemas.ts';
 
 const EventTypeSchema = z.enum(EVENT_TYPES, { error: `must be one of ${EVENT_TYPES.join(', ')}` });
 
@@ -31,7 +31,8 @@ const NewWebhookSchema = z
         .string()
         .min(1, 'is empty')
         .max(100, 'may have 100 characters')
-        .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]*$/u, 'must be one line of plain text')
+        .regex(PLAIN_LINE, 'must be one line of plain text')
+        .refine((text) => text.isWellFormed(), 'must be one line of plain text')
         .optional()
         .openapi({ description: 'By which you tell it from others' }),
     },

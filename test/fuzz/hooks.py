@@ -7,6 +7,8 @@ Without it every valid request would end at the decoder, and the code behind it 
 import base64
 import io
 import os
+import re
+import uuid
 
 import schemathesis
 from hypothesis import strategies as st
@@ -48,9 +50,18 @@ schemathesis.openapi.format("idempotency-key", st.uuids().map(str))
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """The document's examples name images at example.org: here they lie at an address that answers."""
+    rename(case.headers)
     body = reachable(case.body)
     if body != case.body:  # an assignment makes Schemathesis judge the body anew, and it takes an image's bytes for a mistake
         case.body = body
+
+
+def rename(headers) -> None:
+    """A name that was given to another request is refused, as it should be: each proper one becomes a new one."""
+    for header in list(headers or {}):
+        value = headers[header]
+        if header.lower() == "idempotency-key" and isinstance(value, str) and re.fullmatch("[!-~]{1,255}", value):
+            headers[header] = str(uuid.uuid4())
 
 
 def reachable(value: object) -> object:
