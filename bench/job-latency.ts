@@ -74,6 +74,7 @@ async function measure(
     worker: works === undefined ? worker : undefined,
   });
   const working = works === undefined ? accepting : createJobService({ ...common, database: works, worker });
+  process.stderr.write(`job-latency: ${condition}\n`);
   await accepting.start();
   await working.start();
   const waitsMs: number[] = [];
