@@ -18,7 +18,10 @@ const { values } = parseArgs({
 });
 
 const root = join(import.meta.dirname, '..');
-const service = await startService({ outboundAllow: ['127.0.0.0/8'] }); // image URLs lead back to the service's own imagery
+const service = await startService({
+  outboundAllow: ['127.0.0.0/8'], // image URLs lead back to the service's own imagery
+  requestTimeoutMs: 60_000, // a loaded machine is slow, and that is not what is looked for
+});
 const { z, x, y } = imageryTile();
 const started = Date.now();
 try {
