@@ -70,6 +70,15 @@ const cancel = createRoute({
   responses: { 200: json('The job, canceled', JobSchema), ...problemResponses('NOT_FOUND', 'JOB_ENDED') },
 });
 
+/** One event of the stream, as a reader of server-sent events has it. */
+const EventSchema = z
+  .object({
+    id: z.string().openapi({ description: 'For `Last-Event-ID`' }),
+    event: z.string().openapi({ example: 'progress' }),
+    data: z.string().openapi({ description: 'JSON' }),
+  })
+  .openapi('JobEvent', { description: 'One event of the stream' });
+
 const events = createRoute({
   method: 'get',
   path: '/v1/jobs/{id}/events',
@@ -84,7 +93,7 @@ const events = createRoute({
     }),
   },
   responses: {
-    200: { description: 'Events', content: { 'text/event-stream': { schema: z.string() } } },
+    200: { description: 'Events', content: { 'text/event-stream': { schema: EventSchema } } },
     204: { description: 'The job has ended, and its last event was the one that `Last-Event-ID` names' },
     ...problemResponses('INVALID_REQUEST', 'NOT_FOUND'),
   },

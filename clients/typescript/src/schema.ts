@@ -38,6 +38,225 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Up to 1,000 images, answered by a job
+         * @description The images are files of a form, or URLs in JSON, in lines of JSON, or in a table (CSV: url, name, and options of the task as in its query string). Answered at once by the job; see /v1/jobs/{id}.
+         */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description What is done with each image */
+                    task?: "geolocate" | "embed";
+                };
+                header?: {
+                    /** @description A new name for each new request, such as a UUID. The same request again, under the same name and within a day, is not worked on twice but gets the same answer. */
+                    "Idempotency-Key"?: string;
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["BatchRequest"];
+                    "application/jsonl": string;
+                    "application/x-ndjson": string;
+                    "multipart/form-data": {
+                        image: Blob[];
+                        /** @description Of the task, one object for each image, in their order */
+                        imageOptions?: {
+                            [key: string]: unknown;
+                        }[];
+                        /** @description Of the task, for every image */
+                        options?: {
+                            [key: string]: unknown;
+                        };
+                        /**
+                         * @description What is done with each image
+                         * @enum {string}
+                         */
+                        task: "geolocate" | "embed";
+                    };
+                    "text/csv": string;
+                };
+            };
+            responses: {
+                /** @description The job */
+                202: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description Where the job is */
+                        Location?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Job"];
+                    };
+                };
+                /**
+                 * @description MALFORMED_BODY: The body cannot be read
+                 *
+                 *     IDEMPOTENCY_KEY_INVALID: The Idempotency-Key cannot be used
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description UPLOAD_TOO_SLOW: The body came too slowly */
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description IDEMPOTENCY_IN_FLIGHT: The first request with this key is not answered yet */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description IMAGE_TOO_LARGE: The image is too large
+                 *
+                 *     BODY_TOO_LARGE: The body is too large
+                 */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description UNSUPPORTED_MEDIA_TYPE: The content type is not supported */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description INVALID_REQUEST: The request is not valid
+                 *
+                 *     BATCH_TOO_LARGE: The request has too many images
+                 *
+                 *     IDEMPOTENCY_KEY_REUSED: The Idempotency-Key belongs to another request
+                 */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description OVERLOADED: The service is at its capacity
+                 *
+                 *     STORE_FAILED: The store is not available
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description DEADLINE_EXCEEDED: The answer took too long */
+                504: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/coverage": {
         parameters: {
             query?: never;
@@ -137,6 +356,8 @@ export interface paths {
                 header?: {
                     /** @description A new name for each new request, such as a UUID. The same request again, under the same name and within a day, is not worked on twice but gets the same answer. */
                     "Idempotency-Key"?: string;
+                    /** @description respond-async: make it a job, whose place is told at once (202); respond-async, wait=n: only if it takes more than n seconds */
+                    prefer?: string;
                 };
                 path?: never;
                 cookie?: never;
@@ -168,6 +389,25 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["EmbedAnswer"];
+                    };
+                };
+                /** @description The request was made a job, as it preferred; see /v1/jobs/{id} */
+                202: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description Where the job is */
+                        Location?: string;
+                        /** @description respond-async, and wait=n where it was asked for */
+                        "Preference-Applied"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Job"];
                     };
                 };
                 /**
@@ -376,6 +616,8 @@ export interface paths {
                 header?: {
                     /** @description A new name for each new request, such as a UUID. The same request again, under the same name and within a day, is not worked on twice but gets the same answer. */
                     "Idempotency-Key"?: string;
+                    /** @description respond-async: make it a job, whose place is told at once (202); respond-async, wait=n: only if it takes more than n seconds */
+                    prefer?: string;
                 };
                 path?: never;
                 cookie?: never;
@@ -409,6 +651,25 @@ export interface paths {
                     content: {
                         "application/geo+json": components["schemas"]["GeolocateFeatureCollection"];
                         "application/json": components["schemas"]["GeolocateAnswer"];
+                    };
+                };
+                /** @description The request was made a job, as it preferred; see /v1/jobs/{id} */
+                202: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description Where the job is */
+                        Location?: string;
+                        /** @description respond-async, and wait=n where it was asked for */
+                        "Preference-Applied"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Job"];
                     };
                 };
                 /**
@@ -581,6 +842,472 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Your jobs, newest first */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Of `next` of the page before */
+                    cursor?: string;
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description A page of jobs */
+                200: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["JobList"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description INVALID_REQUEST: The request is not valid */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description DATABASE_FAILED: The database is not available */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a job stands, and its result */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Of a batch: the first image to tell of */
+                    from?: number;
+                    /** @description Of a batch: images to tell of; 100 unless asked */
+                    limit?: number;
+                };
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The job */
+                200: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Job"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description INVALID_REQUEST: The request is not valid */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description DATABASE_FAILED: The database is not available */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /**
+         * Cancel a job
+         * @description What runs is stopped. Once more is as once. A job that has ended otherwise stays as it is, and says so with 409.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The job, canceled */
+                200: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Job"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description JOB_ENDED: The job has ended already */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description DATABASE_FAILED: The database is not available */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happens to a job, as it happens
+         * @description Server-sent events: `start`, after each image `output` and `progress`, at last `completed`, after which the stream ends. All that has happened is told first; with `Last-Event-ID` only what came after that event.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description An id of an event of this job */
+                    "last-event-id"?: string;
+                };
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Events */
+                200: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/event-stream": components["schemas"]["JobEvent"];
+                    };
+                };
+                /** @description The job has ended, and its last event was the one that `Last-Event-ID` names */
+                204: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description INVALID_REQUEST: The request is not valid */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description DATABASE_FAILED: The database is not available */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3056,6 +3783,62 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Any option of the task may stand beside, for this image */
+        BatchImage: {
+            /** @description Told with the image’s result; any text */
+            name?: string;
+            /**
+             * Format: uri
+             * @description http or https, at a public address; redirects are not followed
+             */
+            url: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * @example {
+         *       "task": "geolocate",
+         *       "options": {
+         *         "topK": 3
+         *       },
+         *       "images": [
+         *         {
+         *           "url": "https://example.org/a.jpg",
+         *           "name": "a",
+         *           "headingDeg": 137
+         *         },
+         *         {
+         *           "url": "https://example.org/b.jpg",
+         *           "prior": {
+         *             "type": "circle",
+         *             "center": [
+         *               0.004,
+         *               -0.002
+         *             ],
+         *             "radiusM": 300
+         *           }
+         *         }
+         *       ]
+         *     }
+         */
+        BatchRequest: {
+            images: components["schemas"]["BatchImage"][];
+            /** @description Of the task, for every image */
+            options?: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description What is done with each image
+             * @enum {string}
+             */
+            task: "geolocate" | "embed";
+        };
+        /** @description In the order of the images */
+        BatchResult: {
+            items: components["schemas"]["JobItem"][];
+            /** @description Where the next items are; left out with the last */
+            next?: string;
+        };
         BboxPrior: {
             /**
              * @description [west, south, east, north] in degrees; west > east crosses the antimeridian
@@ -3352,6 +4135,80 @@ export interface components {
              */
             url?: string;
         } & (unknown | unknown);
+        Job: {
+            /** Format: date-time */
+            createdAt: string;
+            error?: components["schemas"]["JobError"] & unknown;
+            /**
+             * Format: date-time
+             * @description While it is not final: when it is given up. Then: when it is deleted with its results
+             */
+            expiresAt: string;
+            /** Format: date-time */
+            finishedAt?: string;
+            /**
+             * @description single: one request, answered later; batch: many images
+             * @enum {string}
+             */
+            form: "single" | "batch";
+            /** @example job_mzxw6ytboi2dsnrqgezdgnbvgy */
+            id: string;
+            /** @description Images: with a result, with an error, altogether */
+            progress: {
+                completed: number;
+                failed: number;
+                total: number;
+            };
+            /** @description single: the answer that the route gives; batch: what there is of each image, as soon as it is */
+            result?: components["schemas"]["BatchResult"] | {
+                [key: string]: unknown;
+            };
+            /** Format: date-time */
+            startedAt?: string;
+            /**
+             * @description succeeded: at least one image has a result; failed: none has; expired: its time ran out. These and canceled are final
+             * @enum {string}
+             */
+            status: "queued" | "processing" | "succeeded" | "failed" | "canceled" | "expired";
+            /** @enum {string} */
+            task: "geolocate" | "embed" | "synthesize";
+        };
+        /** @description As in a problem */
+        JobError: {
+            code: string;
+            detail: string;
+            /** @description Whether the same request may succeed later */
+            retryable: boolean;
+            title: string;
+        };
+        /** @description One event of the stream */
+        JobEvent: {
+            /** @description JSON */
+            data: string;
+            /** @example progress */
+            event: string;
+            /** @description For `Last-Event-ID` */
+            id: string;
+        };
+        JobItem: {
+            error?: components["schemas"]["JobError"];
+            /** @description Place in the batch, from 0 */
+            index: number;
+            /** @description The name that was given with the image, such as its file’s */
+            name?: string;
+            /** @description The answer of the task */
+            result?: {
+                [key: string]: unknown;
+            };
+            /** @enum {string} */
+            status: "pending" | "succeeded" | "failed" | "canceled";
+        };
+        /** @description Newest first, without results */
+        JobList: {
+            jobs: components["schemas"]["Job"][];
+            /** @description Where older jobs are; left out with the oldest */
+            next?: string;
+        };
         Key: {
             /**
              * Format: date-time
@@ -3450,7 +4307,10 @@ export interface components {
             events: ("job.succeeded" | "job.failed" | "job.canceled" | "region.published" | "region.rolled_back")[];
             /** @description By which you tell it from others */
             name?: string;
-            /** @description http or https, at a public address, without credentials; redirects are not followed */
+            /**
+             * Format: uri
+             * @description http or https, at a public address, without credentials; redirects are not followed
+             */
             url: string;
         };
         /** @description Only when matched or ambiguous */
@@ -3479,7 +4339,7 @@ export interface components {
         /** @description RFC 9457 */
         Problem: {
             /** @enum {string} */
-            code: "IMAGE_EMPTY" | "IMAGE_UNSUPPORTED" | "IMAGE_TRUNCATED" | "IMAGE_TOO_LARGE" | "IMAGE_TOO_SMALL" | "IMAGE_URL_REFUSED" | "IMAGE_URL_FAILED" | "INVALID_REQUEST" | "UNKNOWN_REGION" | "BATCH_TOO_LARGE" | "WEBHOOK_URL_REFUSED" | "WEBHOOK_LIMIT" | "WEBHOOK_DISABLED" | "SECRET_UNREADABLE" | "KEY_REQUIRED" | "KEY_INVALID" | "KEY_EXPIRED" | "KEY_REVOKED" | "SCOPE_REQUIRED" | "RATE_LIMITED" | "TOO_MANY_IN_FLIGHT" | "IDEMPOTENCY_KEY_INVALID" | "IDEMPOTENCY_KEY_REUSED" | "IDEMPOTENCY_IN_FLIGHT" | "OVERLOADED" | "DEADLINE_EXCEEDED" | "CANCELED" | "INFERENCE_CRASHED" | "INFERENCE_FAILED" | "MODEL_UNAVAILABLE" | "FILE_MISSING" | "FILE_CORRUPT" | "MANIFEST_INVALID" | "MODEL_MISMATCH" | "REGION_INVALID" | "STORE_CONFLICT" | "STORE_FAILED" | "SOURCE_INVALID" | "INDEX_INVALID" | "DATABASE_FAILED" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "NOT_ACCEPTABLE" | "MALFORMED_REQUEST" | "HEADERS_TOO_LARGE" | "REQUEST_TIMEOUT" | "EXPECTATION_FAILED" | "MALFORMED_BODY" | "BODY_TOO_LARGE" | "UPLOAD_TOO_SLOW" | "UNSUPPORTED_MEDIA_TYPE" | "INTERNAL";
+            code: "IMAGE_EMPTY" | "IMAGE_UNSUPPORTED" | "IMAGE_TRUNCATED" | "IMAGE_TOO_LARGE" | "IMAGE_TOO_SMALL" | "IMAGE_URL_REFUSED" | "IMAGE_URL_FAILED" | "INVALID_REQUEST" | "UNKNOWN_REGION" | "BATCH_TOO_LARGE" | "WEBHOOK_URL_REFUSED" | "WEBHOOK_LIMIT" | "WEBHOOK_DISABLED" | "SECRET_UNREADABLE" | "KEY_REQUIRED" | "KEY_INVALID" | "KEY_EXPIRED" | "KEY_REVOKED" | "SCOPE_REQUIRED" | "RATE_LIMITED" | "TOO_MANY_IN_FLIGHT" | "IDEMPOTENCY_KEY_INVALID" | "IDEMPOTENCY_KEY_REUSED" | "IDEMPOTENCY_IN_FLIGHT" | "OVERLOADED" | "DEADLINE_EXCEEDED" | "CANCELED" | "INFERENCE_CRASHED" | "INFERENCE_FAILED" | "MODEL_UNAVAILABLE" | "FILE_MISSING" | "FILE_CORRUPT" | "MANIFEST_INVALID" | "MODEL_MISMATCH" | "REGION_INVALID" | "STORE_CONFLICT" | "STORE_FAILED" | "SOURCE_INVALID" | "INDEX_INVALID" | "JOB_EXPIRED" | "JOB_ABANDONED" | "DATABASE_FAILED" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "NOT_ACCEPTABLE" | "MALFORMED_REQUEST" | "HEADERS_TOO_LARGE" | "REQUEST_TIMEOUT" | "EXPECTATION_FAILED" | "MALFORMED_BODY" | "BODY_TOO_LARGE" | "UPLOAD_TOO_SLOW" | "JOB_ENDED" | "UNSUPPORTED_MEDIA_TYPE" | "INTERNAL";
             detail: string;
             /** @description Everything wrong with the request, each with a JSON pointer */
             errors?: {
@@ -3676,6 +4536,9 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type BatchImage = components['schemas']['BatchImage'];
+export type BatchRequest = components['schemas']['BatchRequest'];
+export type BatchResult = components['schemas']['BatchResult'];
 export type BboxPrior = components['schemas']['BboxPrior'];
 export type Candidate = components['schemas']['Candidate'];
 export type CirclePrior = components['schemas']['CirclePrior'];
@@ -3691,6 +4554,11 @@ export type GeolocateFeatureCollection = components['schemas']['GeolocateFeature
 export type GeolocateOptions = components['schemas']['GeolocateOptions'];
 export type GeolocateRequest = components['schemas']['GeolocateRequest'];
 export type ImageReference = components['schemas']['ImageReference'];
+export type Job = components['schemas']['Job'];
+export type JobError = components['schemas']['JobError'];
+export type JobEvent = components['schemas']['JobEvent'];
+export type JobItem = components['schemas']['JobItem'];
+export type JobList = components['schemas']['JobList'];
 export type Key = components['schemas']['Key'];
 export type Keys = components['schemas']['Keys'];
 export type ModelName = components['schemas']['ModelName'];
