@@ -31,7 +31,7 @@ afterAll(async () => {
 describe(`the examples of ${GUIDE}`, () => {
   test.each(blocks.map((block) => [block.section, block.line, block] as const))(
     'do what the text says: %s, line %i',
-    { timeout: 150_000 },
+    { timeout: 330_000 },
     async (_section, _line, block) => {
       expect(await reader.run(block)).toBe('');
     },

@@ -24,7 +24,7 @@ const WRITTEN_URL = 'http://127.0.0.1:8080';
 const SERVES = /^((?:[A-Z0-9_]+=\S*(?:\s|\\\n)+)*)make demo\s*$/;
 /** A port that a guide lets a program of the reader listen on. */
 const RECEIVER_PORT = /\b1808[1-4]\b/g;
-const COMMAND_TIMEOUT_MS = 120_000;
+const COMMAND_TIMEOUT_MS = 300_000;
 /** Of curl: an answer of 400 and more, with `--fail-with-body`. */
 const HTTP_ERROR = 22;
 
@@ -148,7 +148,7 @@ export async function createGuideReader(options: GuideReaderOptions = {}): Promi
   await mkdir(join(dir, 'bin'));
   for (const path of ['bin/geo2', 'demo']) await symlink(join(PROGRAM_DIR, path), join(dir, path));
   await symlink(options.nodeModules ?? join(PROGRAM_DIR, 'node_modules'), join(dir, 'node_modules'));
-  await writeFile(join(dir, '.curlrc'), 'fail-with-body\nsilent\nshow-error\nmax-time = 100\n');
+  await writeFile(join(dir, '.curlrc'), 'fail-with-body\nsilent\nshow-error\nmax-time = 280\n');
   const variables = join(dir, '.variables');
   await writeFile(variables, '');
   const settings = { GEO2_DATA_DIR: join(dir, '.geo2/data'), ...options.env };

@@ -1,14 +1,10 @@
 import { Webhook } from 'standardwebhooks';
+import type { NewWebhook } from './schema.ts';
 
 export { WebhookVerificationError } from 'standardwebhooks';
 
-/** What the service tells by webhook. */
-export type WebhookEventType =
-  | 'job.succeeded'
-  | 'job.failed'
-  | 'job.canceled'
-  | 'region.published'
-  | 'region.rolled_back';
+/** What the service tells by webhook; `webhook.test` only when it is asked to. */
+export type WebhookEventType = NewWebhook['events'][number] | 'webhook.test';
 
 /** A verified event. It comes at least once: remember `id` to do things once. */
 export interface WebhookEvent {
