@@ -8,7 +8,7 @@ import { scriptedServer } from './scripted-server.ts';
 let service: Service;
 beforeAll(async () => {
   service = await startService({ requestTimeoutMs: 60_000, outboundAllow: ['127.0.0.0/8'] });
-}, 120_000);
+}, 300_000);
 afterAll(() => service.stop());
 
 const client = () => createGeo2Client({ baseUrl: service.url });
@@ -22,7 +22,7 @@ async function itemsOf(id: string): Promise<JobItem[]> {
 const ResultSchema = AnswerSchema.omit({ requestId: true });
 const tileIn = (result: unknown) => ResultSchema.parse(result).candidates[0]?.tileId;
 
-describe('a batch', { timeout: 120_000 }, () => {
+describe('a batch', { timeout: 300_000 }, () => {
   test('of files is done in the order of its images, each under its name and its own options', async () => {
     const images = await Promise.all(COLOURS.map(colourImage));
     const batch = images.map((image, index) => ({ image, name: `photo ${index}`, options: { topK: index + 1 } }));
@@ -64,7 +64,7 @@ describe('a batch', { timeout: 120_000 }, () => {
   });
 });
 
-describe('a call that is answered later', { timeout: 120_000 }, () => {
+describe('a call that is answered later', { timeout: 300_000 }, () => {
   test('ends with what the call would have answered', async () => {
     const accepted = await client().later.geolocate(await colourImage(BLUE), { topK: 1 });
     expect(accepted).toMatchObject({ task: 'geolocate', form: 'single' });

@@ -3,7 +3,7 @@ import { type ImageInput, isImageUrl } from './image.ts';
 /** One image of a batch, with a name to know it by and options of its own. */
 export interface BatchImage<Options> {
   readonly image: ImageInput;
-  /** Comes back with the result; that of a `File` unless said. */
+  /** Comes back with the result; the name of a `File` unless said, of other files `image-0`, `image-1`, … */
   readonly name?: string;
   readonly options?: Options;
 }
@@ -25,7 +25,8 @@ export function formOfBatch(
     form.append('imageOptions', JSON.stringify(items.map((item) => item.options ?? {})));
   }
   for (const [index, file] of files.entries()) {
-    form.append('image', file, items[index]?.name ?? (file instanceof File ? file.name : ''));
+    // a part without a file name is no file
+    form.append('image', file, items[index]?.name ?? (file instanceof File ? file.name : `image-${index}`));
   }
   return form;
 }
