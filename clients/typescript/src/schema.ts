@@ -4298,7 +4298,10 @@ export interface components {
             events: ("job.succeeded" | "job.failed" | "job.canceled" | "region.published" | "region.rolled_back")[];
             /** @description By which you tell it from others */
             name?: string;
-            /** @description http or https, at a public address, without credentials; redirects are not followed */
+            /**
+             * Format: uri
+             * @description http or https, at a public address, without credentials; redirects are not followed
+             */
             url: string;
         };
         /** @description Only when matched or ambiguous */
