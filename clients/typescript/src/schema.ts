@@ -1216,7 +1216,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "text/event-stream": string;
+                        "text/event-stream": components["schemas"]["JobEvent"];
                     };
                 };
                 /** @description The job has ended, and its last event was the one that `Last-Event-ID` names */
@@ -4181,6 +4181,15 @@ export interface components {
             retryable: boolean;
             title: string;
         };
+        /** @description One event of the stream */
+        JobEvent: {
+            /** @description JSON */
+            data: string;
+            /** @example progress */
+            event: string;
+            /** @description For `Last-Event-ID` */
+            id: string;
+        };
         JobItem: {
             error?: components["schemas"]["JobError"];
             /** @description Place in the batch, from 0 */
@@ -4547,6 +4556,7 @@ export type GeolocateRequest = components['schemas']['GeolocateRequest'];
 export type ImageReference = components['schemas']['ImageReference'];
 export type Job = components['schemas']['Job'];
 export type JobError = components['schemas']['JobError'];
+export type JobEvent = components['schemas']['JobEvent'];
 export type JobItem = components['schemas']['JobItem'];
 export type JobList = components['schemas']['JobList'];
 export type Key = components['schemas']['Key'];
