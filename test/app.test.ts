@@ -220,9 +220,13 @@ describe('the OpenAPI document', () => {
     expect(document.openapi).toBe('3.1.0');
     expect(Object.keys(document.paths).sort()).toEqual([
       '/metrics',
+      '/v1/batches',
       '/v1/coverage',
       '/v1/embed',
       '/v1/geolocate',
+      '/v1/jobs',
+      '/v1/jobs/{id}',
+      '/v1/jobs/{id}/events',
       '/v1/keys',
       '/v1/keys/{id}',
       '/v1/regions',

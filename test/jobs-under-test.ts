@@ -1,3 +1,4 @@
+import type { Dirent } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -68,7 +69,7 @@ export async function jobsUnderTest(): Promise<JobsUnderTest> {
       return { authorization: `Bearer ${text}` };
     },
     async files() {
-      const entries = await readdir(storeDir, { recursive: true, withFileTypes: true });
+      const entries = await entriesOf(storeDir);
       return entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));
     },
     async stop() {
@@ -77,4 +78,15 @@ export async function jobsUnderTest(): Promise<JobsUnderTest> {
       await rm(storeDir, { recursive: true, force: true });
     },
   };
+}
+
+/** Of a folder in which others remove what is over: a look that came upon a folder as it went is taken again. */
+async function entriesOf(dir: string): Promise<Dirent[]> {
+  for (;;) {
+    try {
+      return await readdir(dir, { recursive: true, withFileTypes: true });
+    } catch (cause) {
+      if (!(cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')) throw cause;
+    }
+  }
 }

@@ -175,7 +175,10 @@ export function createJobs(deps: JobsDeps): Jobs {
     },
 
     async wait(tenant, id, { ms, signal }) {
-      const over = AbortSignal.any([AbortSignal.timeout(ms), ...(signal === undefined ? [] : [signal])]);
+      const over = AbortSignal.any([
+        AbortSignal.timeout(Math.max(0, Math.round(ms))),
+        ...(signal === undefined ? [] : [signal]),
+      ]);
       const changes = watch(signals, id, over);
       try {
         for (;;) {
