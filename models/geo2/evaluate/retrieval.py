@@ -15,9 +15,6 @@ from .metrics import hit_rate, nearest_tile, ranks, semi_positives
 from .report import share_row
 
 HEADINGS = 8
-NEIGHBOUR_WEIGHT = 0.1
-"""Of the four half-overlapping neighbours, as `src/core/regions/neighbour-smoothing.ts` adds them to a region's embeddings."""
-NEIGHBOUR_REACH = 0.6
 PRIOR_RADIUS_M = 300.0
 WIDE_PHOTO_DEG = 85.0
 SEED = 20260101
@@ -86,17 +83,8 @@ def prior_mask(query_m: np.ndarray, tile_m: np.ndarray, half_tile_m: float, rng:
     return np.hypot(beyond[..., 0], beyond[..., 1]) <= PRIOR_RADIUS_M
 
 
-def smooth_over_neighbours(bank: np.ndarray, tile_m: np.ndarray, reach_m: float, weight: float) -> np.ndarray:
-    """[m, R, D] unit vectors -> the same, each with the weighted sum of the tiles within reach at the same orientation."""
-    apart = np.hypot(*(tile_m[:, None] - tile_m[None]).transpose(2, 0, 1))
-    near = ((apart > 0) & (apart < reach_m)).astype(np.float32)
-    smoothed = bank + weight * np.einsum("mn,nrd->mrd", near, bank, optimize=True)
-    return smoothed / np.linalg.norm(smoothed, axis=-1, keepdims=True)
-
-
 def evaluate_split(embedder: Embedder, folder: Path, split: str, conditions: tuple[Condition, ...] = CONDITIONS) -> list[dict]:
-    """Rows of one view set that has tiles and located queries, for references as a region holds them (the model's name) and for plain
-    ones (`<name>-plain`). ValueError when it has none."""
+    """Rows of one view set that has tiles and located queries. ValueError when it has none."""
     view_set = read_view_set(folder)
     if not view_set.tiles or not view_set.queries:
         raise ValueError(f"{folder.name}: expected tiles and queries")
@@ -105,8 +93,6 @@ def evaluate_split(embedder: Embedder, folder: Path, split: str, conditions: tup
     bank = bank.reshape(len(view_set.tiles), HEADINGS, -1)  # [m, R, D]
     origin = view_set.tiles[0].centre
     tile_m = to_metres(np.array([t.centre for t in view_set.tiles]), origin)
-    smoothed = smooth_over_neighbours(bank, tile_m, NEIGHBOUR_REACH * g.tile_m, NEIGHBOUR_WEIGHT)
-    systems = {embedder.name: smoothed, f"{embedder.name}-plain": bank}
     images = dict(zip((q.query_id for q in view_set.queries), load_images(view_set, [q.image for q in view_set.queries]), strict=True))
     rows = []
     for condition in conditions:
@@ -123,12 +109,11 @@ def evaluate_split(embedder: Embedder, folder: Path, split: str, conditions: tup
         covering = semi_positives(query_m, tile_m, g.tile_m / 2)
         allowed = prior_mask(query_m, tile_m, g.tile_m / 2, rng) if condition.prior else None
         azimuth = np.array([middle for _, _, middle in shown])
-        for system, references in systems.items():
-            if condition.heading_known:
-                matches = best_matches(embedding[:, embedder.turns_deg == 0], np.zeros(1), references[:, :1])
-            else:
-                matches = best_matches(embedding, embedder.turns_deg, references)
-            rows += _condition_rows(system, split, condition, matches, truth, covering, allowed, azimuth)
+        if condition.heading_known:
+            matches = best_matches(embedding[:, embedder.turns_deg == 0], np.zeros(1), bank[:, :1])
+        else:
+            matches = best_matches(embedding, embedder.turns_deg, bank)
+        rows += _condition_rows(embedder.name, split, condition, matches, truth, covering, allowed, azimuth)
     return rows
 
 

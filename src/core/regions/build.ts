@@ -13,7 +13,6 @@ import { measureFile } from '../storage/checksums.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { embedTiles } from './embed-tiles.ts';
 import type { ImagerySource } from './imagery-source.ts';
-import { neighboursOf, smoothingOf, smoothOverNeighbours } from './neighbour-smoothing.ts';
 import { openPmtilesWriter } from './pmtiles-writer.ts';
 import { renderPyramid, type ZoomRange, zoomRangeOf } from './pyramid.ts';
 import { type Area, MAX_OVERLAP, type PlannedTile, planTiles } from './tile-grid.ts';
@@ -31,8 +30,6 @@ export interface BuildRegionOptions {
   readonly overlap?: number | undefined;
   /** Orientations per tile; the model's recommendation unless asked. */
   readonly headings?: number | undefined;
-  /** How much of its neighbours' embeddings a tile takes on, 0..1; see neighbour-smoothing. */
-  readonly neighbourWeight?: number | undefined;
   readonly licence: string;
   readonly attribution: string;
   readonly description?: string | undefined;
@@ -88,14 +85,7 @@ export async function buildRegion(options: BuildRegionOptions, deps: BuildRegion
   try {
     const { calibration, name, version, embedding } = model.manifest;
     const onTile = (done: number): void => report('embedding', done, tiles.length);
-    const plain = await embedTiles({ ...plan, source, tiles, onTile, signal }, model);
-    const smoothing = smoothingOf(plan.tileM, options.neighbourWeight);
-    const vectors = smoothOverNeighbours(plain, {
-      neighbours: neighboursOf(tiles, smoothing.neighbourReachM),
-      width: embedding.width,
-      headings: plan.headings,
-      weight: smoothing.neighbourWeight,
-    });
+    const vectors = await embedTiles({ ...plan, source, tiles, onTile, signal }, model);
     await deps.writeIndex(join(staging, FILES.index), { width: embedding.width, vectors });
     await writeFile(join(staging, FILES.tiles), tilesParquet(tiles, plan.headings));
 
@@ -123,7 +113,7 @@ export async function buildRegion(options: BuildRegionOptions, deps: BuildRegion
       overlap: plan.overlap,
       headings: plan.headings,
       tileCount: tiles.length,
-      index: { type: 'IndexFlatIP', parameters: { ...smoothing }, file: FILES.index },
+      index: { type: 'IndexFlatIP', parameters: {}, file: FILES.index },
       imagery: { file: FILES.imagery, ...zooms, tileType: 'webp' },
       tiles: { file: FILES.tiles },
       collection: { file: FILES.collection },
@@ -146,10 +136,7 @@ interface Plan {
   readonly headings: number;
 }
 
-function planOf({ id, tileM, overlap, headings, neighbourWeight }: BuildRegionOptions, { manifest }: Model): Plan {
-  if (neighbourWeight !== undefined && !(neighbourWeight >= 0 && neighbourWeight <= 1)) {
-    throw refuse(`the weight of neighbours is ${neighbourWeight}; it goes from 0 to 1`);
-  }
+function planOf({ id, tileM, overlap, headings }: BuildRegionOptions, { manifest }: Model): Plan {
   const checkedId = RegionIdSchema.safeParse(id);
   if (!checkedId.success) throw refuse(`${JSON.stringify(id)} is no region id: ${checkedId.error.issues[0]?.message}`);
   const plan = {

@@ -10,7 +10,6 @@ import { openVersion } from '../storage/versioned.ts';
 import { embedTiles } from './embed-tiles.ts';
 import { openImagery } from './imagery-archive.ts';
 import type { ImagerySource } from './imagery-source.ts';
-import { neighboursOf, smoothOverNeighbours } from './neighbour-smoothing.ts';
 import type { PlannedTile } from './tile-grid.ts';
 
 export interface VerifyRegionOptions {
@@ -121,15 +120,9 @@ async function checkEmbeddings(
     const image = images.get(id); // tiles that were cut have ids of their own
     return { id, bounds: boundsOfTile(tiles, ordinal), ...(image === undefined ? {} : { image }) };
   };
-  const { neighbourWeight: weight = 0, neighbourReachM = tileM } = manifest.index.parameters;
-  const ordinals = Array.from({ length: tiles.count }, (_, ordinal) => ordinal);
-  const near = neighboursOf(ordinals.map(plannedTile), neighbourReachM);
   for (const ordinal of samplesOf(tiles.count)) {
     const id = tiles.ids[ordinal] ?? '';
-    const group = [ordinal, ...(near[ordinal] ?? [])].map(plannedTile);
-    const plain = await embedTiles({ source, tileM, headings, tiles: group, signal }, model);
-    const neighbours = [group.slice(1).map((_, i) => i + 1)];
-    const vectors = smoothOverNeighbours(plain, { neighbours, width: index.width, headings, weight });
+    const vectors = await embedTiles({ source, tileM, headings, tiles: [plannedTile(ordinal)], signal }, model);
     for (let orientation = 0; orientation < headings; orientation++) {
       const query = vectors.slice(orientation * index.width, (orientation + 1) * index.width);
       const rows = { rowsPerTile: headings, tiles: Int32Array.of(ordinal), orientation };

@@ -34,11 +34,7 @@ export const RegionManifestSchema = z
     tileCount: z.int().positive(),
     index: z.strictObject({
       type: z.literal('IndexFlatIP'),
-      /** What each row took on of its neighbours' (regions/neighbour-smoothing.ts); plain rows when left out. */
-      parameters: z.strictObject({
-        neighbourWeight: z.number().min(0).max(1).optional(),
-        neighbourReachM: z.number().positive().optional(),
-      }),
+      parameters: z.strictObject({}),
       file: RelativePathSchema,
     }),
     imagery: z.strictObject({

@@ -84,7 +84,7 @@ describe('a region built from a view set', () => {
     let ms = 0;
     const clock = () => new Date(Date.UTC(2026, 4, 6) + 500 * ms++);
     const built = await buildRegion(
-      { source, id: 'painted', version: 'v1', ...about, neighbourWeight: 0, onProgress: (step) => progress.push(step) },
+      { source, id: 'painted', version: 'v1', ...about, onProgress: (step) => progress.push(step) },
       { model, store, writeIndex: writeExactIndex, now: clock },
     );
     expect(built).toMatchObject({ tileCount: 6, headings: 4, embeddingWidth: TINY_WIDTH, capturedAt: null });
