@@ -21,7 +21,7 @@ describe('the rank of the true place', () => {
     const index = createExactIndex({ width: 2, vectors });
     const query = Float32Array.of(0, 1);
     const rounded = async (aligned: boolean) =>
-      Array.from(await similaritiesOf(query, { index, headings: 2, aligned }), (value) => Number(value.toFixed(6)));
+      Array.from(await similaritiesOf([query], { index, headings: 2, aligned }), (value) => Number(value.toFixed(6)));
     expect(await rounded(false)).toEqual([1, 0.8]);
     expect(await rounded(true)).toEqual([0, 0.8]);
     await index.close();

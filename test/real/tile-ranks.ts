@@ -6,14 +6,14 @@ import type { LonLat } from '../../src/core/geo/units.ts';
 import { boundsOfTile, type Region } from '../../src/core/retrieval/region.ts';
 import type { VectorIndex } from '../../src/core/retrieval/vector-index.ts';
 
-/** Cosine of a query with every tile, by ordinal: north up, or at the orientation that fits best. */
+/** Cosine of a query's best vector with every tile, by ordinal: north up, or at the orientation that fits best. */
 export async function similaritiesOf(
-  embedding: Float32Array,
+  query: readonly Float32Array[],
   { index, headings, aligned }: { index: VectorIndex; headings: number; aligned: boolean },
 ): Promise<Float64Array> {
   const rows = { rowsPerTile: headings, orientation: aligned ? 0 : undefined };
   const similarities = new Float64Array(index.rowCount / headings).fill(Number.NEGATIVE_INFINITY);
-  for (const { row, similarity } of await index.search(embedding, { k: index.rowCount, rows })) {
+  for (const { row, similarity } of (await index.searchEach(query, { k: index.rowCount, rows })).flat()) {
     const tile = Math.floor(row / headings);
     similarities[tile] = Math.max(similarities[tile] ?? similarity, similarity);
   }
