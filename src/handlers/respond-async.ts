@@ -12,7 +12,6 @@ export const PREFER = z.object({
   prefer: z.string().optional().openapi({
     description:
       'respond-async: make it a job, whose place is told at once (202); respond-async, wait=n: only if it takes more than n seconds',
-    example: 'respond-async, wait=5',
   }),
 });
 
