@@ -65,8 +65,9 @@ def test_another_run_starts_from_the_weights_that_a_run_left(run, world, tmp_pat
     arguments = ["geomap", "--config", str(CONFIGS / "geo2/tiny.yaml"), "--data", str(world), "--out", str(other), "--init", str(file)]
     assert train([*arguments, "--time-budget", "1s"]) == 0
     left, started = load_checkpoint(run / "geomap.pt")["head"], load_checkpoint(other / "geomap.pt")["head"]
-    apart = [(started[name] - left[name]).norm() / left[name].norm() for name in left if left[name].ndim >= 2]
-    assert max(apart) < 0.5, "random weights would be farther away"
+    names = [name for name, value in left.items() if value.is_floating_point()]
+    moved = torch.cat([(started[name] - left[name]).flatten() for name in names]).norm()
+    assert moved / torch.cat([left[name].flatten() for name in names]).norm() < 0.3, "random weights would be farther away than 1"
     assert train([*arguments, "--time-budget", "1s"]) == 1
     assert "go on with --resume" in capsys.readouterr().err
     assert train([*arguments[:-1], str(tmp_path / "nothing.pt"), "--time-budget", "1s"]) == 1
