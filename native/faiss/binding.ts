@@ -23,6 +23,12 @@ export interface NativeIndex {
     k: number,
     options: object,
   ): Promise<{ k: number; distances: Float32Array; labels: Float64Array }>;
+  searchGroups(
+    queries: Float32Array,
+    k: number,
+    options: object,
+    rowsPerGroup: number,
+  ): Promise<{ distances: Float32Array; labels: Float64Array; queries: Int32Array }>;
   write(path: string): Promise<void>;
   toBuffer(): Promise<Buffer>;
   mergeFrom(other: NativeIndex): Promise<void>;

@@ -45,6 +45,19 @@ export interface SearchResult {
   readonly labels: Float64Array;
 }
 
+export interface GroupSearchOptions extends SearchOptions {
+  readonly rowsPerGroup: number;
+}
+
+/** Best first, equal distances by label; each group once, and fewer than k where there are fewer. */
+export interface GroupSearchResult {
+  readonly distances: Float32Array;
+  /** The row of the pair. */
+  readonly labels: Float64Array;
+  /** Which query is the other one of the pair; of equally near ones the first. */
+  readonly queries: Int32Array;
+}
+
 export interface ReadOptions {
   /** Leave the vectors in the file and map it: opens at once, shared between processes, read only. Flat and IVF. */
   readonly mmap?: boolean | undefined;
@@ -148,12 +161,17 @@ export class Index implements AsyncDisposable {
 
   /** The k nearest rows of each query; fewer where there are fewer. An empty index gives an empty result. */
   async search(queries: Vectors, k: number, options: SearchOptions = {}): Promise<SearchResult> {
-    const { rows, nprobe, efSearch } = options;
-    return this.#native.search(floats(queries), k, {
-      rows: rows === undefined ? undefined : plainRows(rows),
-      nprobe,
-      efSearch,
-    });
+    return this.#native.search(floats(queries), k, plainOptions(options));
+  }
+
+  /**
+   * The k nearest groups of rows, where a group is as near as its nearest pair of a row and one of the queries; of each that pair.
+   * Group g has the rows `g * rowsPerGroup` to `g * rowsPerGroup + rowsPerGroup - 1`, as far as they are selected. An approximate
+   * index lets only the k * rowsPerGroup nearest rows of each query compete.
+   */
+  async searchGroups(queries: Vectors, k: number, options: GroupSearchOptions): Promise<GroupSearchResult> {
+    const { rowsPerGroup, ...others } = options;
+    return this.#native.searchGroups(floats(queries), k, plainOptions(others), rowsPerGroup);
   }
 
   /** Writes the file under another name and renames it, so that a reader never sees half of it. */
@@ -211,6 +229,10 @@ function floats(vectors: Vectors): Float32Array {
 
 function numbers(rows: RowNumbers): Int32Array | Float64Array {
   return rows instanceof Int32Array || rows instanceof Float64Array ? rows : Float64Array.from(rows);
+}
+
+function plainOptions({ rows, nprobe, efSearch }: SearchOptions): object {
+  return { rows: rows === undefined ? undefined : plainRows(rows), nprobe, efSearch };
 }
 
 function plainRows(rows: Rows): object {

@@ -97,6 +97,8 @@ const DEFAULT_CONFIDENCE = 0.68;
 const PANORAMA_MIN_FOV_DEG = 180;
 /** Rows of a bank times vectors of the query beyond which a heading is not checked: it would cost more than the answer did. */
 const MAX_CONFLICT_PRODUCTS = 1_000_000;
+/** Of those that fit a query best when its heading is doubted: so many are looked at closely. */
+const CONFLICT_TILES = 128;
 /** A compass may be off by so much without contradicting anything. */
 const MIN_CONFLICT_DEG = 45;
 
@@ -337,11 +339,28 @@ async function contradictsHeading(
     0,
   );
   if (sought === undefined || rows === 0 || rows * sought.query.length > MAX_CONFLICT_PRODUCTS) return false;
-  const finding = await searchScopes(turnable, { ...sought, aligned: false, signal });
-  const turned = verdictOf({ ...finding, profile: profileOf(query.view, false) }, { confidence });
+  // first by the hypotheses between which only the place differs; then by all of them, where these fit best
+  const unturned = sought.hypotheses.flatMap((hypothesis, i) => (hypothesis.turnDeg === 0 ? [i] : []));
+  const roughly = {
+    query: unturned.flatMap((i) => sought.query[i] ?? []),
+    hypotheses: unturned.flatMap((i) => sought.hypotheses[i] ?? []),
+  };
+  const rough = await searchScopes(turnable, { ...roughly, aligned: false, signal });
+  const likely = narrowed(turnable, rough.hits.slice(0, CONFLICT_TILES));
+  const { hits } = await searchScopes(likely, { ...sought, aligned: false, signal });
+  const { searchedTiles } = rough;
+  const turned = verdictOf({ hits, searchedTiles, profile: profileOf(query.view, false) }, { confidence });
   if (turned?.status !== 'matched' || turned.heading === undefined) return false;
   // the canvas is north up by the stated heading: what is found is how far the heading is off
   return angleBetweenDeg(turned.heading.deg, 0) > MIN_CONFLICT_DEG;
+}
+
+/** The scopes with nothing left of them but these tiles. */
+function narrowed(scopes: readonly Scope[], hits: readonly Hit[]): Scope[] {
+  return scopes.flatMap((scope) => {
+    const tiles = hits.filter(({ region }) => region === scope.region).map(({ tile }) => tile);
+    return tiles.length === 0 ? [] : [{ ...scope, tiles: Int32Array.from(tiles) }];
+  });
 }
 
 function tileCountOf(region: Region, tiles: Int32Array | undefined): number {

@@ -2,7 +2,14 @@ import { open, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { IndexContent, Neighbour, RowSelection, VectorIndex } from '#core/retrieval/vector-index.ts';
+import type {
+  GroupNeighbour,
+  GroupSearchOptions,
+  IndexContent,
+  Neighbour,
+  RowSelection,
+  VectorIndex,
+} from '#core/retrieval/vector-index.ts';
 import { temporaryFolder } from '../temporary.ts';
 
 export interface VectorIndexDriver {
@@ -37,6 +44,25 @@ function bySorting(content: IndexContent, query: Float32Array, k: number, rows?:
     if (isSelected(row, rows)) all.push({ row, similarity });
   }
   return all.sort((a, b) => b.similarity - a.similarity || a.row - b.row).slice(0, k);
+}
+
+/** The definition: every pair of a row and a query, sorted; of each group the first. */
+function groupsBySorting(
+  content: IndexContent,
+  queries: readonly Float32Array[],
+  { k, rowsPerGroup, rows }: GroupSearchOptions,
+): GroupNeighbour[] {
+  const pairs = queries.flatMap((vector, query) =>
+    bySorting(content, vector, Number.POSITIVE_INFINITY, rows).map((neighbour) => ({ ...neighbour, query })),
+  );
+  const seen = new Set<number>();
+  return pairs
+    .sort((a, b) => b.similarity - a.similarity || a.row - b.row || a.query - b.query)
+    .filter(({ row }) => {
+      const group = Math.floor(row / rowsPerGroup);
+      return !seen.has(group) && seen.add(group);
+    })
+    .slice(0, k);
 }
 
 /** What every vector index promises. */
@@ -119,20 +145,43 @@ export function vectorIndexContract(driver: VectorIndexDriver): void {
       await Promise.all([empty.close(), full.close()]);
     });
 
-    test('answers several queries in one call as it answers each alone', async () => {
-      const content = { width: 16, vectors: wholeVectors(300, 16) };
-      const index = await opened(content);
-      const queries = Array.from({ length: 7 }, (_, i) => wholeVectors(1, 16, i + 40));
-      const rows = { rowsPerTile: 4, tiles: Int32Array.of(3, 70, 9, 50), orientation: 2 };
-      for (const options of [{ k: 5 }, { k: 400 }, { k: 5, rows }]) {
-        const together = await index.searchEach(queries, options);
-        const alone = await Promise.all(queries.map((query) => index.search(query, options)));
-        expect(together).toEqual(alone);
-      }
-      expect(await index.searchEach([], { k: 5 })).toEqual([]);
-      await expect(index.searchEach([new Float32Array(16), new Float32Array(15)], { k: 5 })).rejects.toMatchObject({
-        code: 'INDEX_INVALID',
+    test('finds the groups that sorting every pair of a row and a query finds', async () => {
+      const cases = fc.record({
+        rows: fc.integer({ min: 1, max: 130 }),
+        width: fc.integer({ min: 1, max: 12 }),
+        queryCount: fc.integer({ min: 1, max: 70 }),
+        k: fc.integer({ min: 1, max: 60 }),
+        rowsPerGroup: fc.integer({ min: 1, max: 9 }),
+        seed: fc.integer(),
+        selection: fc.option(
+          fc.record({
+            rowsPerTile: fc.constant(4),
+            tiles: fc.array(fc.nat(40)).map((tiles) => Int32Array.from(tiles)),
+            orientation: fc.constantFrom(undefined, 0, 3),
+          }),
+          { nil: undefined },
+        ),
       });
+      await fc.assert(
+        fc.asyncProperty(cases, async ({ rows, width, queryCount, k, rowsPerGroup, seed, selection }) => {
+          const content = { width, vectors: wholeVectors(rows, width, seed) };
+          const queries = Array.from({ length: queryCount }, (_, i) => wholeVectors(1, width, seed + i + 1));
+          const index = await opened(content);
+          const found = await index.searchGroups(queries, { k, rows: selection, rowsPerGroup });
+          expect(found).toEqual(groupsBySorting(content, queries, { k, rowsPerGroup, rows: selection }));
+          await index.close();
+        }),
+        { numRuns: 60 },
+      );
+    });
+
+    test('finds no group for no query, and refuses a query of another width and groups of no rows', async () => {
+      const index = await opened({ width: 16, vectors: wholeVectors(30, 16) });
+      expect(await index.searchGroups([], { k: 5, rowsPerGroup: 2 })).toEqual([]);
+      const [query, shorter] = [wholeVectors(1, 16), wholeVectors(1, 15)];
+      const refusal = { code: 'INDEX_INVALID' };
+      await expect(index.searchGroups([query, shorter], { k: 5, rowsPerGroup: 2 })).rejects.toMatchObject(refusal);
+      await expect(index.searchGroups([query], { k: 5, rowsPerGroup: 0 })).rejects.toMatchObject(refusal);
       await index.close();
     });
 

@@ -13,9 +13,9 @@ export async function similaritiesOf(
 ): Promise<Float64Array> {
   const rows = { rowsPerTile: headings, orientation: aligned ? 0 : undefined };
   const similarities = new Float64Array(index.rowCount / headings).fill(Number.NEGATIVE_INFINITY);
-  for (const { row, similarity } of (await index.searchEach(query, { k: index.rowCount, rows })).flat()) {
-    const tile = Math.floor(row / headings);
-    similarities[tile] = Math.max(similarities[tile] ?? similarity, similarity);
+  const options = { k: similarities.length, rowsPerGroup: headings, rows };
+  for (const { row, similarity } of await index.searchGroups(query, options)) {
+    similarities[Math.floor(row / headings)] = similarity;
   }
   return similarities;
 }

@@ -122,6 +122,7 @@ class NativeIndex final : public Napi::ObjectWrap<NativeIndex> {
                            InstanceMethod<&NativeIndex::add>("add"),
                            InstanceMethod<&NativeIndex::train>("train"),
                            InstanceMethod<&NativeIndex::search_rows>("search"),
+                           InstanceMethod<&NativeIndex::search_groups_of_rows>("searchGroups"),
                            InstanceMethod<&NativeIndex::write>("write"),
                            InstanceMethod<&NativeIndex::to_buffer>("toBuffer"),
                            InstanceMethod<&NativeIndex::merge_from>("mergeFrom"),
@@ -306,24 +307,29 @@ class NativeIndex final : public Napi::ObjectWrap<NativeIndex> {
     });
   }
 
+  std::shared_ptr<Search> search_of(const Napi::CallbackInfo& info) const {
+    const int dimension = usable().dimension;
+    auto asked = std::make_shared<Search>();
+    asked->queries = vectors(info[0], "The queries", dimension);
+    asked->count = static_cast<Row>(asked->queries.size()) / dimension;
+    asked->k = whole_number(info[1], "k", 1);
+    if (info[2].IsObject()) {
+      const auto options = info[2].As<Napi::Object>();
+      asked->rows = rows(options.Get("rows"));
+      asked->nprobe = count_option(options, "nprobe");
+      asked->ef_search = count_option(options, "efSearch");
+    }
+    if (asked->ef_search > kWidestSearch) {
+      fail(kInvalidArgument, "efSearch must be at most ", kWidestSearch, ", not ", asked->ef_search, ".");
+    }
+    if (asked->ef_search == 0) asked->ef_search = shared_->ef_search;
+    return asked;
+  }
+
   Napi::Value search_rows(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return checked(env, [&] {
-      const int dimension = usable().dimension;
-      auto asked = std::make_shared<Search>();
-      asked->queries = vectors(info[0], "The queries", dimension);
-      asked->count = static_cast<Row>(asked->queries.size()) / dimension;
-      asked->k = whole_number(info[1], "k", 1);
-      if (info[2].IsObject()) {
-        const auto options = info[2].As<Napi::Object>();
-        asked->rows = rows(options.Get("rows"));
-        asked->nprobe = count_option(options, "nprobe");
-        asked->ef_search = count_option(options, "efSearch");
-      }
-      if (asked->ef_search > kWidestSearch) {
-        fail(kInvalidArgument, "efSearch must be at most ", kWidestSearch, ", not ", asked->ef_search, ".");
-      }
-      if (asked->ef_search == 0) asked->ef_search = shared_->ef_search;
+      const auto asked = search_of(info);
       auto found = std::make_shared<Found>();
       return run(env, needs(Access::kShared),
                  {[shared = shared_, asked, found] {
@@ -332,6 +338,37 @@ class NativeIndex final : public Napi::ObjectWrap<NativeIndex> {
                   },
                   [found](Napi::Env env) { return found_value(env, *found); }, kUnsupported});
     });
+  }
+
+  Napi::Value search_groups_of_rows(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return checked(env, [&] {
+      const auto asked = search_of(info);
+      const Row rows_per_group = whole_number(info[3], "rowsPerGroup", 1);
+      auto found = std::make_shared<std::vector<Pair>>();
+      return run(env, needs(Access::kShared),
+                 {[shared = shared_, asked, rows_per_group, found] {
+                    check_finite(asked->queries, "The queries", shared->dimension);
+                    *found = search_groups(*shared->index, *asked, rows_per_group);
+                  },
+                  [found](Napi::Env env) { return pairs_value(env, *found); }, kUnsupported});
+    });
+  }
+
+  static Napi::Value pairs_value(Napi::Env env, const std::vector<Pair>& pairs) {
+    auto distances = Napi::Float32Array::New(env, pairs.size());
+    auto labels = Napi::Float64Array::New(env, pairs.size());
+    auto queries = Napi::Int32Array::New(env, pairs.size());
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      distances[i] = pairs[i].distance;
+      labels[i] = static_cast<double>(pairs[i].row);
+      queries[i] = pairs[i].query;
+    }
+    auto value = Napi::Object::New(env);
+    value.Set("distances", distances);
+    value.Set("labels", labels);
+    value.Set("queries", queries);
+    return value;
   }
 
   static Napi::Value found_value(Napi::Env env, const Found& found) {

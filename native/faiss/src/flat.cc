@@ -12,6 +12,7 @@
 
 #include "errors.h"
 #include "file.h"
+#include "groups.h"
 #include "top.h"
 
 extern "C" {
@@ -47,8 +48,10 @@ void score(const float* block, int count, const float* queries, int n, int d, fa
   }
 }
 
-/// Offers every selected row of `flat` to the tops of n <= kQueryBlock queries.
-void scan(const FlatRows& flat, int n, const float* queries, const std::vector<Row>* members, std::vector<Top>& tops) {
+/// Computes the scores of n <= kQueryBlock queries with every selected row, block by block: calls use(from, count, scores), where
+/// number from + i of the selection (of all rows, where it is null) has the scores[q * count + i].
+template <typename Use>
+void each_block(const FlatRows& flat, int n, const float* queries, const std::vector<Row>* members, Use use) {
   const size_t row_bytes = sizeof(float) * flat.dimension;
   const Row per_block = std::clamp<Row>(kBlockBytes / row_bytes, 1, 8192);
   const Row total = members == nullptr ? flat.count : static_cast<Row>(members->size());
@@ -70,13 +73,20 @@ void scan(const FlatRows& flat, int n, const float* queries, const std::vector<R
       block = copied.data();
     }
     score(block, static_cast<int>(count), queries, n, flat.dimension, flat.metric, scores.data());
+    use(from, count, scores.data());
+  }
+}
+
+/// Offers every selected row of `flat` to the tops of n <= kQueryBlock queries.
+void scan(const FlatRows& flat, int n, const float* queries, const std::vector<Row>* members, std::vector<Top>& tops) {
+  each_block(flat, n, queries, members, [&](Row from, Row count, const float* scores) {
     for (int q = 0; q < n; ++q) {
-      const float* of_query = scores.data() + static_cast<size_t>(q) * count;
+      const float* of_query = scores + static_cast<size_t>(q) * count;
       for (Row i = 0; i < count; ++i) {
         tops[q].offer(of_query[i], members == nullptr ? from + i : (*members)[from + i]);
       }
     }
-  }
+  });
 }
 
 }  // namespace
@@ -92,6 +102,34 @@ void search_rows(const FlatRows& flat, Row n, const float* queries, Row k, const
     std::vector<Top> tops(count, Top(k, flat.metric));
     scan(flat, static_cast<int>(count), queries + from * flat.dimension, members, tops);
     for (Row q = 0; q < count; ++q) tops[q].write(distances + (from + q) * k, labels + (from + q) * k);
+  }
+}
+
+void search_groups(const FlatRows& flat, Row n, const float* queries, Row rows_per_group,
+                   const std::vector<Row>* members, TopGroups& top) {
+  const Row total = members == nullptr ? flat.count : static_cast<Row>(members->size());
+  std::vector<float> best(total, nothing(flat.metric));
+  std::vector<int32_t> by(total, -1);
+  const bool greater = flat.metric == faiss::METRIC_INNER_PRODUCT;
+  for (Row first = 0; first < n; first += kQueryBlock) {
+    const int count = static_cast<int>(std::min(kQueryBlock, n - first));
+    each_block(flat, count, queries + first * flat.dimension, members, [&](Row from, Row rows, const float* scores) {
+      float* const best_here = best.data() + from;
+      int32_t* const by_here = by.data() + from;
+      for (int q = 0; q < count; ++q) {
+        const float* of_query = scores + static_cast<size_t>(q) * rows;
+        const int32_t query = static_cast<int32_t>(first) + q;
+        for (Row i = 0; i < rows; ++i) {  // without branches, so that it vectorises; false for NaN
+          const bool nearer = greater ? of_query[i] > best_here[i] : of_query[i] < best_here[i];
+          best_here[i] = nearer ? of_query[i] : best_here[i];
+          by_here[i] = nearer ? query : by_here[i];
+        }
+      }
+    });
+  }
+  for (Row i = 0; i < total; ++i) {
+    const Row row = members == nullptr ? i : (*members)[i];
+    if (by[i] >= 0) top.offer({best[i], row, by[i]}, row / rows_per_group);
   }
 }
 

@@ -13,6 +13,8 @@
 
 namespace geo2 {
 
+class TopGroups;
+
 /// Rows of `dimension` floats; `data` need not be aligned, as in a mapped file whose header is 45 bytes long.
 struct FlatRows {
   const uint8_t* data;
@@ -26,6 +28,10 @@ FlatRows rows_of(const faiss::IndexFlat& index);
 /// The k best of `members` (null: of all rows) for each of n queries. Only the members are read and computed.
 void search_rows(const FlatRows& flat, Row n, const float* queries, Row k, const std::vector<Row>* members,
                  float* distances, Row* labels);
+
+/// Offers every one of `members` (null: all rows), ascending, with the nearest of n queries. Only the members are read and computed.
+void search_groups(const FlatRows& flat, Row n, const float* queries, Row rows_per_group,
+                   const std::vector<Row>* members, TopGroups& top);
 
 /// The k best of all rows, by FAISS's own dense search.
 void search_dense(const faiss::IndexFlat& index, Row n, const float* queries, Row k, float* distances, Row* labels);

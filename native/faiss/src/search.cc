@@ -18,6 +18,11 @@ namespace {
 
 constexpr Row kMostPlaces = Row{1} << 27;  // 1.5 GB of distances and labels
 
+void check_flat(const Search& asked) {
+  if (asked.nprobe > 0) fail(kUnsupported, "nprobe is an option of inverted files (IVF) only.");
+  if (asked.ef_search > 0) fail(kUnsupported, "efSearch is an option of graphs (HNSW) only.");
+}
+
 void search_faiss(const faiss::Index& index, const Search& asked, Found& found) {
   const faiss::Index& inner = *innermost(&index);
   const auto* ivf = dynamic_cast<const faiss::IndexIVF*>(&inner);
@@ -71,8 +76,7 @@ Found search(const faiss::Index& index, const Search& asked) {
   const auto* flat = dynamic_cast<const faiss::IndexFlat*>(&index);
   const auto* mapped = dynamic_cast<const MappedFlat*>(&index);
   const bool exact = flat != nullptr || mapped != nullptr;
-  if (exact && asked.nprobe > 0) fail(kUnsupported, "nprobe is an option of inverted files (IVF) only.");
-  if (exact && asked.ef_search > 0) fail(kUnsupported, "efSearch is an option of graphs (HNSW) only.");
+  if (exact) check_flat(asked);
 
   Found found;
   std::vector<Row> members;
@@ -96,6 +100,33 @@ Found search(const faiss::Index& index, const Search& asked) {
                 asked.rows == nullptr ? nullptr : &members, found.distances.data(), found.labels.data());
   }
   return found;
+}
+
+std::vector<Pair> search_groups(const faiss::Index& index, const Search& asked, Row rows_per_group) {
+  if (!index.is_trained) fail(kNotTrained, "The index must be trained before it is searched; call train first.");
+  const auto* flat = dynamic_cast<const faiss::IndexFlat*>(&index);
+  const auto* mapped = dynamic_cast<const MappedFlat*>(&index);
+  const Row groups = std::max<Row>(1, (index.ntotal + rows_per_group - 1) / rows_per_group);
+  TopGroups top(std::min(asked.k, groups), index.metric_type);
+  if (flat != nullptr || mapped != nullptr) {
+    check_flat(asked);
+    std::vector<Row> members;
+    if (asked.rows != nullptr) asked.rows->collect(index.ntotal, members);
+    search_groups(mapped != nullptr ? mapped->rows() : rows_of(*flat), asked.count, asked.queries.data(),
+                  rows_per_group, asked.rows == nullptr ? nullptr : &members, top);
+    return top.take();
+  }
+  Search wider = asked;
+  wider.k = std::min<Row>(std::max<Row>(1, index.ntotal), std::min(asked.k, groups) * rows_per_group);
+  const Found found = search(index, wider);
+  std::vector<Pair> pairs;
+  for (size_t place = 0; place < found.labels.size(); ++place) {
+    if (found.labels[place] < 0) continue;
+    pairs.push_back({found.distances[place], found.labels[place], static_cast<int32_t>(place / found.k)});
+  }
+  std::stable_sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) { return a.row < b.row; });
+  for (const Pair& pair : pairs) top.offer(pair, pair.row / rows_per_group);
+  return top.take();
 }
 
 }  // namespace geo2

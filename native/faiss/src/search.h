@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "groups.h"
 #include "rows.h"
 
 namespace geo2 {
@@ -32,5 +33,9 @@ struct Found {
 };
 
 Found search(const faiss::Index& index, const Search& asked);
+
+/// Of each of the k best groups of `rows_per_group` rows, the nearest pair of a row and one of all the queries; best first. An index
+/// that is not flat is asked for k rows_per_group rows of each query, and only those compete.
+std::vector<Pair> search_groups(const faiss::Index& index, const Search& asked, Row rows_per_group);
 
 }  // namespace geo2

@@ -47,6 +47,18 @@ describe.each([
     }
   });
 
+  test('that visits all lists finds the groups that exact search of every row finds', async () => {
+    const index = await filled('IVF20,Flat', metric);
+    const exact = Index.fromFactory(DIMS, 'Flat', metric);
+    await exact.add(vectors);
+    for (const rows of [undefined, ...selections]) {
+      // with so many rows asked for, every row of every query competes
+      const found = await index.searchGroups(queries, 250, { nprobe: 20, rows, rowsPerGroup: 8 });
+      const expected = await exact.searchGroups(queries, 250, { rows, rowsPerGroup: 8 });
+      expect([found.labels, found.queries], rows?.type).toEqual([expected.labels, expected.queries]);
+    }
+  });
+
   test('finds more, the more lists it visits', async () => {
     const index = await filled('IVF20,Flat', metric);
     const exact = searchExactly({ dims: DIMS, vectors, metric }, queries, 10);

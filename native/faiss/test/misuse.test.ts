@@ -30,6 +30,26 @@ async function failure(work: () => Promise<unknown>): Promise<Error & { code: st
   throw new Error('nothing was refused');
 }
 
+describe('a search of groups', () => {
+  test.each<[string, number[], number, number, string, RegExp]>([
+    ['groups of no rows', [1, 0, 0], 1, 0, 'ERR_FAISS_INVALID_ARGUMENT', /rowsPerGroup must be/],
+    ['groups of half a row', [1, 0, 0], 1, 0.5, 'ERR_FAISS_INVALID_ARGUMENT', /rowsPerGroup must be/],
+    ['k = 0', [1, 0, 0], 0, 2, 'ERR_FAISS_INVALID_ARGUMENT', /k must be/],
+    ['a query too short', [1, 0], 1, 2, 'ERR_FAISS_DIMENSION', /holds 2 numbers/],
+    ['NaN', [1, 0, Number.NaN], 1, 2, 'ERR_FAISS_NOT_FINITE', /number 2 of vector 0 is NaN/],
+  ])('refuses %s', async (_name, query, k, rowsPerGroup, code, message) => {
+    const index = await filled();
+    const error = await failure(() => index.searchGroups(query, k, { rowsPerGroup }));
+    expect(error.code).toBe(code);
+    expect(error.message).toMatch(message);
+  });
+
+  test('finds nothing in an empty index', async () => {
+    const found = await new IndexFlatIP(3).searchGroups([1, 0, 0], 4, { rowsPerGroup: 2 });
+    expect([found.labels.length, found.distances.length, found.queries.length]).toEqual([0, 0, 0]);
+  });
+});
+
 describe('a search', () => {
   test.each<[string, number[], number, SearchOptions, string, RegExp]>([
     ['a query too short', [1, 0], 1, {}, 'ERR_FAISS_DIMENSION', /vectors of 3 numbers.*holds 2 numbers/],

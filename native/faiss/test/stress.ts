@@ -81,6 +81,9 @@ async function flatIndexes(): Promise<void> {
           const found = await index.search(queries, 5, { rows });
           const exact = searchExactly({ dims, vectors, metric: index.metric }, queries, 5, rows);
           check(found.labels.join() === exact.labels.join(), `${rows?.type} of ${count} x ${dims}`);
+          const groups = await index.searchGroups(queries, count, { rows, rowsPerGroup: 1 });
+          check(groups.labels.length === (found.k < 5 ? found.k : groups.labels.length), 'as many groups as rows');
+          await index.searchGroups(queries, 3, { rows, rowsPerGroup: 8 });
         }
       }
       await index.reconstruct(count - 1);
@@ -103,6 +106,7 @@ async function approximateIndexes(): Promise<void> {
       for (const rows of selectionsOf(400)) {
         const options = { rows, ...(descriptor.includes('IVF') ? { nprobe: 3 } : {}) };
         await index.search(vectors.subarray(0, 16 * 5), 500, options);
+        await index.searchGroups(vectors.subarray(0, 16 * 5), 500, { ...options, rowsPerGroup: 8 });
       }
       await index.removeIds([1, 5]).catch(expectFaissError);
       await using again = await Index.fromBuffer(await index.toBuffer());
@@ -123,7 +127,10 @@ async function files(folder: string): Promise<void> {
     await index.write(path);
     for (const mmap of [false, true]) {
       await using read = await Index.read(path, { mmap });
-      for (const rows of selectionsOf(120)) await read.search(vectors.subarray(0, 24), 4, { rows });
+      for (const rows of selectionsOf(120)) {
+        await read.search(vectors.subarray(0, 24), 4, { rows });
+        await read.searchGroups(vectors.subarray(0, 24), 4, { rows, rowsPerGroup: 8 });
+      }
       await read.reconstruct(119).catch(expectFaissError);
       await read.toBuffer().catch(expectFaissError);
     }

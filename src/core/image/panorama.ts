@@ -52,11 +52,12 @@ async function placePhoto(image: Pixels, fovDeg: number, headingDeg: number): Pr
     const azimuthRad = wrapDeg(azimuthDegOf(i) - headingDeg) * RAD;
     const cosine = Math.cos(azimuthRad);
     if (cosine <= 1e-6) continue;
-    const x = source.widthPx / 2 + focalXPx * Math.tan(azimuthRad) - 0.5;
-    if (!(x >= -0.5 && x <= source.widthPx - 0.5)) continue;
+    const column = between(source.widthPx / 2 + focalXPx * Math.tan(azimuthRad) - 0.5, source.widthPx, false);
+    if (column === undefined) continue;
     for (let j = 0; j < CANVAS_HEIGHT_PX; j++) {
       const y = source.heightPx / 2 - (focalYPx * Math.tan(elevationDegOf(j) * RAD)) / cosine - 0.5;
-      if (y >= -0.5 && y <= source.heightPx - 0.5) sample(source, { x, y, wraps: false }, canvas, i, j);
+      const row = between(y, source.heightPx, false);
+      if (row !== undefined) blend(source, column, row, canvas, j * CANVAS_WIDTH_PX + i);
     }
   }
   return canvas;
@@ -72,12 +73,15 @@ async function placePanorama(image: Pixels, view: PanoramaView, middleDeg: numbe
   });
   const wraps = view.fovDeg >= 360 - 1e-9;
   const canvas = emptyCanvas();
-  for (let i = 0; i < CANVAS_WIDTH_PX; i++) {
-    const x = (wrapDeg(azimuthDegOf(i) - middleDeg) / view.fovDeg + 0.5) * source.widthPx - 0.5;
-    if (!(x >= -0.5 && x <= source.widthPx - 0.5)) continue;
-    for (let j = 0; j < CANVAS_HEIGHT_PX; j++) {
-      const y = ((topDeg - elevationDegOf(j)) / (topDeg - bottomDeg)) * source.heightPx - 0.5;
-      if (y >= -0.5 && y <= source.heightPx - 0.5) sample(source, { x, y, wraps }, canvas, i, j);
+  const columns = Array.from({ length: CANVAS_WIDTH_PX }, (_, i) =>
+    between((wrapDeg(azimuthDegOf(i) - middleDeg) / view.fovDeg + 0.5) * source.widthPx - 0.5, source.widthPx, wraps),
+  );
+  for (let j = 0; j < CANVAS_HEIGHT_PX; j++) {
+    const y = ((topDeg - elevationDegOf(j)) / (topDeg - bottomDeg)) * source.heightPx - 0.5;
+    const row = between(y, source.heightPx, false);
+    if (row === undefined) continue;
+    for (const [i, column] of columns.entries()) {
+      if (column !== undefined) blend(source, column, row, canvas, j * CANVAS_WIDTH_PX + i);
     }
   }
   return canvas;
@@ -105,32 +109,35 @@ function emptyCanvas(): GroundCanvas {
   };
 }
 
-/** Writes the bilinear sample at (x, y), in pixel-centre coordinates, into canvas pixel (i, j); edges replicate or wrap. */
-function sample(
-  source: Pixels,
-  at: { x: number; y: number; wraps: boolean },
-  canvas: GroundCanvas,
-  i: number,
-  j: number,
-): void {
-  const { rgb, widthPx, heightPx } = source;
-  const left = Math.floor(at.x);
-  const top = Math.floor(at.y);
-  const fx = at.x - left;
-  const fy = at.y - top;
-  const x0 = at.wraps ? (left + widthPx) % widthPx : Math.max(left, 0);
-  const x1 = at.wraps ? (left + 1) % widthPx : Math.min(left + 1, widthPx - 1);
-  const row0 = Math.max(top, 0) * widthPx;
-  const row1 = Math.min(top + 1, heightPx - 1) * widthPx;
-  const out = j * canvas.widthPx + i;
-  for (let c = 0; c < 3; c++) {
-    const upper = at0(rgb, (row0 + x0) * 3 + c) * (1 - fx) + at0(rgb, (row0 + x1) * 3 + c) * fx;
-    const lower = at0(rgb, (row1 + x0) * 3 + c) * (1 - fx) + at0(rgb, (row1 + x1) * 3 + c) * fx;
-    canvas.rgb[out * 3 + c] = Math.floor(upper * (1 - fy) + lower * fy + 0.5);
-  }
-  canvas.mask[out] = 1;
+/** The two source pixels on either side of a position along one axis, and the share of the second. */
+interface Between {
+  readonly first: number;
+  readonly second: number;
+  readonly share: number;
 }
 
-function at0(values: Uint8Array, index: number): number {
-  return values[index] ?? 0;
+/** Of a position in pixel-centre coordinates; edges replicate or wrap; undefined outside the image. */
+function between(at: number, lengthPx: number, wraps: boolean): Between | undefined {
+  if (!(at >= -0.5 && at <= lengthPx - 0.5)) return undefined;
+  const before = Math.floor(at);
+  return {
+    first: wraps ? (before + lengthPx) % lengthPx : Math.max(before, 0),
+    second: wraps ? (before + 1) % lengthPx : Math.min(before + 1, lengthPx - 1),
+    share: at - before,
+  };
+}
+
+/** Writes the bilinear sample between two columns and two rows into a canvas pixel. */
+function blend({ rgb, widthPx }: Pixels, column: Between, row: Between, canvas: GroundCanvas, pixel: number): void {
+  const upperLeft = (row.first * widthPx + column.first) * 3;
+  const upperRight = (row.first * widthPx + column.second) * 3;
+  const lowerLeft = (row.second * widthPx + column.first) * 3;
+  const lowerRight = (row.second * widthPx + column.second) * 3;
+  const [right, lower] = [column.share, row.share];
+  for (let c = 0; c < 3; c++) {
+    const above = (rgb[upperLeft + c] ?? 0) * (1 - right) + (rgb[upperRight + c] ?? 0) * right;
+    const below = (rgb[lowerLeft + c] ?? 0) * (1 - right) + (rgb[lowerRight + c] ?? 0) * right;
+    canvas.rgb[pixel * 3 + c] = Math.floor(above * (1 - lower) + below * lower + 0.5);
+  }
+  canvas.mask[pixel] = 1;
 }

@@ -54,11 +54,6 @@ export interface Scope {
 
 /** Tiles that a search lists. What is beyond them has less weight than the last one has, and that is next to none. */
 const MAX_HITS = 256;
-/** Rows asked for to find so many tiles when each has several orientations. */
-const ROWS_PER_HIT = 4;
-/** Rows asked for by all hypotheses together, and by each at least: what one misses of a tile, another finds. */
-const MAX_ROWS = 4096;
-const MIN_ROWS = 128;
 /** Tiles whose whole bank is read; a place has at most nine tiles that overlap its strongest by half. */
 const BANKS = 16;
 
@@ -92,30 +87,27 @@ async function searchOne(scope: Scope, search: Search): Promise<Hit[]> {
   const { region, tiles, rectangle } = scope;
   const { headings } = region.manifest;
   const asked = competing(search);
-  const rowsOfOne = search.aligned ? MAX_HITS : MAX_HITS * Math.min(headings, ROWS_PER_HIT);
-  const k = Math.min(rowsOfOne, Math.max(MIN_ROWS, Math.ceil(MAX_ROWS / asked.length)));
-  const found = await region.index.searchEach(
+  const found = await region.index.searchGroups(
     asked.map(({ vector }) => vector),
-    { k, rows: { rowsPerTile: headings, tiles, orientation: search.aligned ? 0 : undefined }, signal: search.signal },
+    {
+      k: MAX_HITS,
+      rowsPerGroup: headings,
+      rows: { rowsPerTile: headings, tiles, orientation: search.aligned ? 0 : undefined },
+      signal: search.signal,
+    },
   );
-  const best = new Map<number, { row: number; similarity: number; hypothesis: Hypothesis }>();
-  for (const [i, { hypothesis }] of asked.entries()) {
-    for (const { row, similarity } of found[i] ?? []) {
-      const tile = Math.floor(row / headings);
-      if (similarity > (best.get(tile)?.similarity ?? Number.NEGATIVE_INFINITY))
-        best.set(tile, { row, similarity, hypothesis });
-    }
-  }
-  const hits = Array.from(best, ([tile, { row, similarity, hypothesis }]): Hit => {
+  return found.flatMap(({ row, similarity, query }): Hit[] => {
+    const hypothesis = asked[query]?.hypothesis;
+    if (hypothesis === undefined) return [];
+    const tile = Math.floor(row / headings);
     const bounds = boundsOfTile(region.tiles, tile);
     const upDeg = ((row % headings) * 360) / headings;
     const centre = nearestPoint(
       rectangle === undefined ? bounds : partInside(bounds, rectangle),
       cameraOf(bounds, hypothesis, upDeg),
     );
-    return { region, tile, bounds, centre, similarity, headingDeg: wrap360(upDeg + hypothesis.turnDeg) };
+    return [{ region, tile, bounds, centre, similarity, headingDeg: wrap360(upDeg + hypothesis.turnDeg) }];
   });
-  return hits.sort((a, b) => b.similarity - a.similarity || a.tile - b.tile);
 }
 
 /** The hypotheses that are tried: the canvas of an aligned query is turned by nothing. */
@@ -172,17 +164,21 @@ async function profilesOf(
   tiles: Int32Array,
   search: Search,
 ): Promise<Map<number, HeadingProfile>> {
-  const asked = competing(search);
-  const rows = { rowsPerTile: headings, tiles };
-  const found = await index.searchEach(
-    asked.map(({ vector }) => vector),
-    { k: tiles.length * headings, rows, signal: search.signal },
-  );
   const best = new Map<number, Map<number, number>>(Array.from(tiles, (tile) => [tile, new Map()]));
-  for (const [i, { hypothesis }] of asked.entries()) {
-    for (const { row, similarity } of found[i] ?? []) {
+  const options = {
+    k: tiles.length * headings,
+    rowsPerGroup: 1,
+    rows: { rowsPerTile: headings, tiles },
+    signal: search.signal,
+  };
+  for (const [turnDeg, turned] of Map.groupBy(competing(search), ({ hypothesis }) => hypothesis.turnDeg)) {
+    const found = await index.searchGroups(
+      turned.map(({ vector }) => vector),
+      options,
+    );
+    for (const { row, similarity } of found) {
       const ofTile = best.get(Math.floor(row / headings));
-      const headingDeg = wrap360(((row % headings) * 360) / headings + hypothesis.turnDeg);
+      const headingDeg = wrap360(((row % headings) * 360) / headings + turnDeg);
       if (similarity > (ofTile?.get(headingDeg) ?? Number.NEGATIVE_INFINITY)) ofTile?.set(headingDeg, similarity);
     }
   }

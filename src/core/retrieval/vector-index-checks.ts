@@ -16,6 +16,12 @@ export function checkSearch(index: Pick<VectorIndex, 'width'>, query: Float32Arr
   if (options.rows !== undefined) checkRows(options.rows);
 }
 
+/** INDEX_INVALID. */
+export function checkGroups(rowsPerGroup: number): void {
+  if (Number.isSafeInteger(rowsPerGroup) && rowsPerGroup >= 1) return;
+  throw indexInvalid(`rowsPerGroup must be a whole number of at least 1, not ${rowsPerGroup}.`);
+}
+
 function checkRows({ rowsPerTile, orientation }: RowSelection): void {
   if (!Number.isSafeInteger(rowsPerTile) || rowsPerTile < 1) {
     throw indexInvalid(`rowsPerTile must be a whole number of at least 1, not ${rowsPerTile}.`);

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { throwIfCanceled } from '../errors.ts';
-import type { IndexContent, Neighbour, RowSelection, VectorIndex } from './vector-index.ts';
-import { checkContent, checkSearch, indexClosed } from './vector-index-checks.ts';
+import type { GroupNeighbour, GroupSearchOptions, IndexContent, RowSelection, VectorIndex } from './vector-index.ts';
+import { checkContent, checkGroups, checkSearch, indexClosed } from './vector-index-checks.ts';
 import { readFlatIndex, writeFlatIndex } from './vector-index-file.ts';
 
 /** Multiplications between two looks at the signal and the event loop; a few milliseconds. */
@@ -28,14 +28,16 @@ export function createExactIndex(content: IndexContent): VectorIndex {
   let idle = Promise.withResolvers<void>();
   idle.resolve();
 
-  async function search(query: Float32Array, options: Parameters<VectorIndex['search']>[1]) {
+  async function searchGroups(queries: readonly Float32Array[], options: GroupSearchOptions) {
     if (vectors === undefined) throw indexClosed();
-    checkSearch({ width }, query, options);
+    for (const query of queries) checkSearch({ width }, query, options);
+    checkGroups(options.rowsPerGroup);
     throwIfCanceled(options.signal);
     if (running === 0) idle = Promise.withResolvers();
     running += 1;
     try {
-      return await nearest({ width, vectors }, Float32Array.from(query), rowsOf(rowCount, options.rows), options);
+      const asked = queries.map((query) => Float32Array.from(query));
+      return await nearest({ width, vectors }, asked, rowsOf(rowCount, options.rows), options);
     } finally {
       running -= 1;
       if (running === 0) idle.resolve();
@@ -45,8 +47,11 @@ export function createExactIndex(content: IndexContent): VectorIndex {
   return {
     width,
     rowCount,
-    search,
-    searchEach: (queries, options) => Promise.all(queries.map((query) => search(query, options))),
+    async search(query, options) {
+      const found = await searchGroups([query], { ...options, rowsPerGroup: 1 });
+      return found.map(({ row, similarity }) => ({ row, similarity }));
+    },
+    searchGroups,
     async close() {
       vectors = undefined;
       await idle.promise;
@@ -56,13 +61,14 @@ export function createExactIndex(content: IndexContent): VectorIndex {
 
 async function nearest(
   { width, vectors }: IndexContent,
-  query: Float32Array,
+  queries: readonly Float32Array[],
   rows: Iterable<number>,
-  { k, signal }: { readonly k: number; readonly signal?: AbortSignal | undefined },
-): Promise<readonly Neighbour[]> {
-  const best: Neighbour[] = [];
-  const rowsPerTurn = Math.max(1, Math.floor(PRODUCTS_PER_TURN / width));
+  { k, rowsPerGroup, signal }: GroupSearchOptions,
+): Promise<readonly GroupNeighbour[]> {
+  const best: GroupNeighbour[] = [];
+  const rowsPerTurn = Math.max(1, Math.floor(PRODUCTS_PER_TURN / (width * Math.max(1, queries.length))));
   let untilTurn = 1;
+  let ofGroup: GroupNeighbour | undefined;
   for (const row of rows) {
     untilTurn -= 1;
     if (untilTurn === 0) {
@@ -70,10 +76,16 @@ async function nearest(
       await setImmediate();
       throwIfCanceled(signal);
     }
-    const similarity = innerProduct(query, vectors, row * width);
-    const worst = best[k - 1];
-    if (worst === undefined || similarity > worst.similarity) keep(best, { row, similarity }, k);
+    if (ofGroup !== undefined && Math.floor(ofGroup.row / rowsPerGroup) !== Math.floor(row / rowsPerGroup)) {
+      keep(best, ofGroup, k);
+      ofGroup = undefined;
+    }
+    for (const [query, vector] of queries.entries()) {
+      const similarity = innerProduct(vector, vectors, row * width);
+      if (ofGroup === undefined || similarity > ofGroup.similarity) ofGroup = { row, similarity, query };
+    }
   }
+  if (ofGroup !== undefined) keep(best, ofGroup, k);
   return best;
 }
 
@@ -83,8 +95,10 @@ function innerProduct(query: Float32Array, vectors: Float32Array, from: number):
   return sum;
 }
 
-/** Puts a neighbour behind those that are as similar; rows come in ascending order, so ties stay in the order of rows. */
-function keep(best: Neighbour[], neighbour: Neighbour, k: number): void {
+/** Puts a neighbour, if it is among the k best, behind those that are as similar: rows come in ascending order. */
+function keep(best: GroupNeighbour[], neighbour: GroupNeighbour, k: number): void {
+  const worst = best[k - 1];
+  if (worst !== undefined && !(neighbour.similarity > worst.similarity)) return;
   let low = 0;
   let high = best.length;
   while (low < high) {

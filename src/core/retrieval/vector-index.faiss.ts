@@ -1,7 +1,14 @@
 import { Index, IndexFlatIP, isFaissError, MetricType, type Rows } from '#native/faiss';
 import { Geo2Error, throwIfCanceled } from '../errors.ts';
-import type { IndexContent, Neighbour, RowSelection, SearchOptions, VectorIndex } from './vector-index.ts';
-import { checkContent, checkSearch, indexClosed, indexInvalid, unlessCanceled } from './vector-index-checks.ts';
+import type { GroupNeighbour, GroupSearchOptions, IndexContent, RowSelection, VectorIndex } from './vector-index.ts';
+import {
+  checkContent,
+  checkGroups,
+  checkSearch,
+  indexClosed,
+  indexInvalid,
+  unlessCanceled,
+} from './vector-index-checks.ts';
 
 /** Floats that go to FAISS at once: it copies them before it starts, on the thread that calls. */
 const FLOATS_PER_STEP = 1 << 22;
@@ -22,26 +29,33 @@ export async function openFaissIndex(path: string, options: FaissIndexOptions = 
   const rowCount = index.ntotal();
   const width = index.dimension;
 
-  async function searchEach(queries: readonly Float32Array[], asked: SearchOptions): Promise<readonly Neighbour[][]> {
+  async function searchGroups(
+    queries: readonly Float32Array[],
+    { k, rows, rowsPerGroup, signal }: GroupSearchOptions,
+  ): Promise<GroupNeighbour[]> {
     if (closed) throw indexClosed();
-    for (const query of queries) checkSearch({ width }, query, asked);
-    throwIfCanceled(asked.signal);
+    for (const query of queries) checkSearch({ width }, query, { k, rows });
+    checkGroups(rowsPerGroup);
+    throwIfCanceled(signal);
     if (queries.length === 0) return [];
-    const rows = asked.rows === undefined ? undefined : rowsOf(asked.rows);
-    const found = await unlessCanceled(translated(index.search(joined(queries), asked.k, { rows })), asked.signal);
-    const perQuery = found.labels.length / queries.length;
-    return queries.map((_, query) => {
-      const from = query * perQuery;
-      const labels = Array.from(found.labels.subarray(from, from + perQuery));
-      return labels.flatMap((row, i) => (row < 0 ? [] : { row, similarity: found.distances[from + i] ?? Number.NaN }));
-    });
+    const selected = rows === undefined ? undefined : rowsOf(rows);
+    const searching = index.searchGroups(joined(queries), k, { rows: selected, rowsPerGroup });
+    const found = await unlessCanceled(translated(searching), signal);
+    return Array.from(found.labels, (row, i) => ({
+      row,
+      similarity: found.distances[i] ?? Number.NaN,
+      query: found.queries[i] ?? 0,
+    }));
   }
 
   return {
     width,
     rowCount,
-    search: async (query, asked) => (await searchEach([query], asked))[0] ?? [],
-    searchEach,
+    async search(query, options) {
+      const found = await searchGroups([query], { ...options, rowsPerGroup: 1 });
+      return found.map(({ row, similarity }) => ({ row, similarity }));
+    },
+    searchGroups,
     async close() {
       closed = true;
       await index.dispose();

@@ -4,6 +4,12 @@ export interface Neighbour {
   readonly similarity: number;
 }
 
+/** The nearest pair of a row of a group and one of several queries. */
+export interface GroupNeighbour extends Neighbour {
+  /** Ordinal among the queries; of equally near ones the first. */
+  readonly query: number;
+}
+
 /** Rows lie tile by tile: row = tile ordinal * rowsPerTile + orientation. */
 export interface RowSelection {
   readonly rowsPerTile: number;
@@ -19,6 +25,11 @@ export interface SearchOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface GroupSearchOptions extends SearchOptions {
+  /** Group g has the rows from g * rowsPerGroup on: a tile's, or, with 1, each row is its own. */
+  readonly rowsPerGroup: number;
+}
+
 /**
  * The embeddings of a region's tiles, wherever they are kept. Errors: INDEX_INVALID (a query of another width or not finite,
  * options that make no sense, a closed index), CANCELED.
@@ -29,8 +40,11 @@ export interface VectorIndex {
   readonly rowCount: number;
   /** Best first, equal similarities by row; fewer than k when fewer rows are allowed. */
   search(query: Float32Array, options: SearchOptions): Promise<readonly Neighbour[]>;
-  /** `search` of each query, in one pass over the rows; none of no queries. */
-  searchEach(queries: readonly Float32Array[], options: SearchOptions): Promise<readonly (readonly Neighbour[])[]>;
+  /**
+   * The k groups that are nearest to any of the queries, each by its nearest pair; best first, equal similarities by row. None of
+   * no queries. An approximate index lets only rows compete that are near to a query.
+   */
+  searchGroups(queries: readonly Float32Array[], options: GroupSearchOptions): Promise<readonly GroupNeighbour[]>;
   /** Ends the searches that run, then frees the memory. */
   close(): Promise<void>;
 }
