@@ -100,7 +100,7 @@ const stages: Stage[] = [
   },
   {
     name: 'service against its OpenAPI document: Schemathesis',
-    command: [bin('node'), join('scripts', 'fuzz.ts'), '--examples', '3', '--seed', '1', '--junit', fuzz],
+    command: [bin('node'), join('scripts', 'fuzz.ts'), '--examples', '10', '--seed', '1', '--junit', fuzz],
     report: { path: fuzz, parse: parseJunit },
   },
 ];
