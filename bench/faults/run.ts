@@ -1,12 +1,11 @@
-import { once } from 'node:events';
 import { readdir, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import pg from 'pg';
 import { PROGRAM_DIR } from '../../src/config.ts';
 import { BLUE, colourImage, GREEN, prepareFiles, slowImage } from '../../test/e2e/service.ts';
+import { freePort } from '../../test/free-port.ts';
 import { startPostgres } from '../../test/postgres.ts';
 import { createClient, type SeenJob } from './client.ts';
 import { childrenOf, type Kept, keep } from './processes.ts';
@@ -243,14 +242,4 @@ function generator(seed: number): () => number {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('there is no free port');
-  return address.port;
 }

@@ -1,11 +1,10 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CalibrationSchema } from '#core/inference/manifest.ts';
 import type { Colour } from '../e2e/region-bundle.ts';
-import { COLOURS, prepareFiles, type ServiceFiles } from '../e2e/service.ts';
+import { COLOURS, environmentOf, prepareFiles, type ServiceFiles } from '../e2e/service.ts';
 import { geo2 } from './run.ts';
 
 const HEAD = 'query_id,image,kind,lon,lat,heading_deg,fov_deg,split';
@@ -16,12 +15,7 @@ let env: Record<string, string>;
 
 beforeAll(async () => {
   files = await prepareFiles();
-  env = {
-    GEO2_STORE: pathToFileURL(files.storeDir).href,
-    GEO2_MODEL_DIR: files.modelDir,
-    GEO2_THREADS: '1',
-    GEO2_VECTOR_INDEX: 'exact',
-  };
+  env = environmentOf(files);
 });
 
 afterAll(() => rm(files.root, { recursive: true, force: true }));

@@ -1,9 +1,8 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { COLOURS, prepareFiles, type ServiceFiles, slowImage } from '../e2e/service.ts';
+import { COLOURS, environmentOf, prepareFiles, type ServiceFiles, slowImage } from '../e2e/service.ts';
 import { childOf, geo2, start } from './run.ts';
 
 const HEAD = 'query_id,image,kind,lon,lat,heading_deg,fov_deg,split';
@@ -16,12 +15,7 @@ let dir: string;
 
 beforeAll(async () => {
   files = await prepareFiles();
-  env = {
-    GEO2_STORE: pathToFileURL(files.storeDir).href,
-    GEO2_MODEL_DIR: files.modelDir,
-    GEO2_THREADS: '1',
-    GEO2_VECTOR_INDEX: 'exact',
-  };
+  env = environmentOf(files);
   dir = join(files.root, 'views');
   await mkdir(join(dir, 'images'), { recursive: true });
   const lines = [HEAD];

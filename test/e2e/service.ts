@@ -64,6 +64,16 @@ export async function prepareFiles(
   return { root, modelDir, modelVersionDir, storeDir, regionDirs };
 }
 
+/** What a process needs to be told to work on these files. */
+export function environmentOf(files: ServiceFiles): Record<string, string> {
+  return {
+    GEO2_STORE: pathToFileURL(files.storeDir).href,
+    GEO2_MODEL_DIR: files.modelDir,
+    GEO2_THREADS: '1',
+    GEO2_VECTOR_INDEX: 'exact',
+  };
+}
+
 /** On a free port, with the exact index unless another is asked for. Removes its files when it stops or does not start. */
 export async function startService(
   overrides: Partial<Config> = {},
@@ -74,12 +84,9 @@ export async function startService(
   const log: Record<string, unknown>[] = [];
   const config: Config = {
     ...readConfig({
-      GEO2_STORE: pathToFileURL(files.storeDir).href,
-      GEO2_MODEL_DIR: files.modelDir,
+      ...environmentOf(files),
       GEO2_CACHE_DIR: join(files.root, 'cache'),
       GEO2_DATA_DIR: join(files.root, 'data'),
-      GEO2_THREADS: '1',
-      GEO2_VECTOR_INDEX: 'exact',
       PORT: '0',
     }),
     ...overrides,

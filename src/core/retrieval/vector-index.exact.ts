@@ -1,6 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
 import { throwIfCanceled } from '../errors.ts';
-import type { GroupNeighbour, GroupSearchOptions, IndexContent, RowSelection, VectorIndex } from './vector-index.ts';
+import {
+  type GroupNeighbour,
+  type GroupSearchOptions,
+  type IndexContent,
+  type RowSelection,
+  searchByGroups,
+  type VectorIndex,
+} from './vector-index.ts';
 import { checkContent, checkGroups, checkSearch, indexClosed } from './vector-index-checks.ts';
 import { readFlatIndex, writeFlatIndex } from './vector-index-file.ts';
 
@@ -47,10 +54,7 @@ export function createExactIndex(content: IndexContent): VectorIndex {
   return {
     width,
     rowCount,
-    async search(query, options) {
-      const found = await searchGroups([query], { ...options, rowsPerGroup: 1 });
-      return found.map(({ row, similarity }) => ({ row, similarity }));
-    },
+    search: searchByGroups(searchGroups),
     searchGroups,
     async close() {
       vectors = undefined;

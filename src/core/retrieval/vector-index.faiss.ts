@@ -1,6 +1,13 @@
 import { Index, IndexFlatIP, isFaissError, MetricType, type Rows } from '#native/faiss';
 import { Geo2Error, throwIfCanceled } from '../errors.ts';
-import type { GroupNeighbour, GroupSearchOptions, IndexContent, RowSelection, VectorIndex } from './vector-index.ts';
+import {
+  type GroupNeighbour,
+  type GroupSearchOptions,
+  type IndexContent,
+  type RowSelection,
+  searchByGroups,
+  type VectorIndex,
+} from './vector-index.ts';
 import {
   checkContent,
   checkGroups,
@@ -51,10 +58,7 @@ export async function openFaissIndex(path: string, options: FaissIndexOptions = 
   return {
     width,
     rowCount,
-    async search(query, options) {
-      const found = await searchGroups([query], { ...options, rowsPerGroup: 1 });
-      return found.map(({ row, similarity }) => ({ row, similarity }));
-    },
+    search: searchByGroups(searchGroups),
     searchGroups,
     async close() {
       closed = true;

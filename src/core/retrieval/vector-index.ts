@@ -54,3 +54,11 @@ export interface IndexContent {
   readonly width: number;
   readonly vectors: Float32Array;
 }
+
+/** `VectorIndex.search` of an index that searches groups: every row is one, and the query the only one. */
+export function searchByGroups(searchGroups: VectorIndex['searchGroups']): VectorIndex['search'] {
+  return async (query, options) => {
+    const found = await searchGroups([query], { ...options, rowsPerGroup: 1 });
+    return found.map(({ row, similarity }) => ({ row, similarity }));
+  };
+}
