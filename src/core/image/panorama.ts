@@ -80,7 +80,8 @@ async function placePanorama(image: Pixels, view: PanoramaView, middleDeg: numbe
     const y = ((topDeg - elevationDegOf(j)) / (topDeg - bottomDeg)) * source.heightPx - 0.5;
     const row = between(y, source.heightPx, false);
     if (row === undefined) continue;
-    for (const [i, column] of columns.entries()) {
+    for (let i = 0; i < CANVAS_WIDTH_PX; i++) {
+      const column = columns[i];
       if (column !== undefined) blend(source, column, row, canvas, j * CANVAS_WIDTH_PX + i);
     }
   }
@@ -129,15 +130,20 @@ function between(at: number, lengthPx: number, wraps: boolean): Between | undefi
 
 /** Writes the bilinear sample between two columns and two rows into a canvas pixel. */
 function blend({ rgb, widthPx }: Pixels, column: Between, row: Between, canvas: GroundCanvas, pixel: number): void {
-  const upperLeft = (row.first * widthPx + column.first) * 3;
-  const upperRight = (row.first * widthPx + column.second) * 3;
-  const lowerLeft = (row.second * widthPx + column.first) * 3;
-  const lowerRight = (row.second * widthPx + column.second) * 3;
-  const [right, lower] = [column.share, row.share];
+  const upper = row.first * widthPx;
+  const lower = row.second * widthPx;
+  const right = column.share;
+  const down = row.share;
+  const left = 1 - right;
+  const up = 1 - down;
   for (let c = 0; c < 3; c++) {
-    const above = (rgb[upperLeft + c] ?? 0) * (1 - right) + (rgb[upperRight + c] ?? 0) * right;
-    const below = (rgb[lowerLeft + c] ?? 0) * (1 - right) + (rgb[lowerRight + c] ?? 0) * right;
-    canvas.rgb[pixel * 3 + c] = Math.floor(above * (1 - lower) + below * lower + 0.5);
+    const above = at(rgb, upper + column.first, c) * left + at(rgb, upper + column.second, c) * right;
+    const below = at(rgb, lower + column.first, c) * left + at(rgb, lower + column.second, c) * right;
+    canvas.rgb[pixel * 3 + c] = Math.floor(above * up + below * down + 0.5);
   }
   canvas.mask[pixel] = 1;
+}
+
+function at(rgb: Uint8Array, pixel: number, channel: number): number {
+  return rgb[pixel * 3 + channel] ?? 0;
 }
