@@ -250,7 +250,7 @@ export async function openLineup<M extends LineupModel>(deps: LineupDeps<M>): Pr
 
   function failed(key: string, error: unknown): void {
     const count = (failures.get(key)?.count ?? 0) + 1;
-    const waitMs = Math.min(MAX_BACKOFF_MS, pollMs * 2 ** Math.min(count - 1, 20));
+    const waitMs = Math.max(pollMs, Math.min(MAX_BACKOFF_MS, pollMs * 2 ** Math.min(count - 1, 20)));
     // a little early, so that it does not fall behind the poll that it is meant for
     failures.set(key, { error, count, retryAtMs: nowMs() + waitMs - pollMs / 2 });
   }

@@ -27,6 +27,8 @@ export interface CachedVersion {
   readonly prefix: string;
   readonly version: string;
   readonly files: readonly FileFacts[];
+  /** The bytes of its manifest. */
+  readonly manifest: Uint8Array;
 }
 
 export interface HeldVersion {
@@ -98,8 +100,8 @@ export function createVersionCache({ dir: root, maxBytes }: VersionCacheOptions)
   }
 
   async function download(entry: string, asked: CachedVersion, signal: AbortSignal | undefined): Promise<void> {
-    const { store, prefix, version, files } = asked;
-    const needed = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const { store, prefix, version, files, manifest } = asked;
+    const needed = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, manifest.length);
     const part = join(entry, `part-${randomUUID()}-${needed}`);
     await alone(async () => {
       await makeRoom(needed, `${prefix}@${version}`);
@@ -107,7 +109,7 @@ export function createVersionCache({ dir: root, maxBytes }: VersionCacheOptions)
     });
     const stop = keepFresh(part);
     try {
-      for (const path of [...files.map((file) => file.path), MANIFEST]) {
+      for (const { path } of files) {
         throwIfCanceled(signal);
         const found = await store.get(`${prefix}/${version}/${path}`, { signal });
         if (found === undefined || found === 'unchanged') {
@@ -118,6 +120,7 @@ export function createVersionCache({ dir: root, maxBytes }: VersionCacheOptions)
         await mkdir(dirname(join(part, path)), { recursive: true });
         await pipeline(found.body, createWriteStream(join(part, path), { flush: true }));
       }
+      await writeFile(join(part, MANIFEST), manifest, { flush: true });
       await verifyFiles(part, files, { signal });
       await rename(part, join(entry, FILES));
     } catch (error) {

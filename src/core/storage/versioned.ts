@@ -118,5 +118,5 @@ export async function openVersion(
   if (cache === undefined) {
     throw new Geo2Error('STORE_FAILED', `${store.url} is not local: a cache folder is needed.`, { data: { prefix } });
   }
-  return { version, ...(await cache.hold({ store, prefix, version, files }, { signal })) };
+  return { version, ...(await cache.hold({ store, prefix, version, files, manifest: manifest.bytes }, { signal })) };
 }
