@@ -15,6 +15,7 @@ const DEFAULT_STORE_DIR = join(PROGRAM_DIR, 'demo/store');
 const DEFAULT_MODEL_DIR = join(PROGRAM_DIR, 'models/released/geo2-mini');
 const MIB = 1024 * 1024;
 const DAY_S = 86_400;
+const S3_URL = /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[A-Za-z0-9_][A-Za-z0-9._@-]*)*\/*$/;
 const REGION_ID = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
 function integer(range: { min: number; max: number; unit?: string }) {
@@ -35,7 +36,15 @@ const StoreUrlSchema = z.string().transform((text, context) => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol === 'file:' && url.host === '') return url.href;
   if (url === undefined && (isAbsolute(text) || text.startsWith('.'))) return pathToFileURL(resolve(text)).href;
-  context.addIssue('must be file:///absolute/path (or a path)');
+  if (S3_URL.test(text)) return text.replace(/\/+$/, '');
+  context.addIssue('must be file:///absolute/path (or a path), or s3://bucket/prefix');
+  return z.NEVER;
+});
+
+const ModelDirSchema = z.string().transform((text, context) => {
+  if (!text.startsWith('s3:')) return resolve(text);
+  if (S3_URL.test(text) && text.split('/').length > 4) return text.replace(/\/+$/, '');
+  context.addIssue('must be the folder of a released model: a path, or s3://bucket/models/NAME');
   return z.NEVER;
 });
 
@@ -80,19 +89,28 @@ export const RateTextSchema = z.string().transform((text, context): Rate => {
 /** What the environment may say, and what holds where it says nothing. */
 const EnvironmentSchema = z.object({
   GEO2_STORE: StoreUrlSchema.default(pathToFileURL(DEFAULT_STORE_DIR).href),
-  GEO2_MODEL_DIR: z
+  GEO2_S3_ENDPOINT: z
+    .url({ protocol: /^https?$/, error: 'must be the address of an S3 server, such as http://127.0.0.1:8333' })
+    .optional(),
+  GEO2_S3_REGION: z
     .string()
-    .transform((path) => resolve(path))
-    .default(DEFAULT_MODEL_DIR),
+    .regex(/^[a-z0-9-]{2,40}$/, 'must be a region of S3, such as eu-north-1')
+    .optional(),
+  GEO2_S3_PATH_STYLE: oneOf(['true', 'false']).optional(),
+  GEO2_S3_RETRY_S: integer({ min: 0, max: 3_600, unit: 'seconds' }).default(90),
+  GEO2_POLL_S: integer({ min: 1, max: 86_400, unit: 'seconds' }).default(10),
+  GEO2_MODEL_DIR: ModelDirSchema.default(DEFAULT_MODEL_DIR),
   GEO2_MODEL_VERSION: z
     .string()
     .regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, 'must be a version such as 1.2.3')
     .optional(),
   GEO2_REGIONS: RegionsSchema.default('*'),
+  GEO2_REGIONS_BYTES: integer({ min: 1, max: 1024 * 1024 * MIB, unit: 'bytes' }).default(16 * 1024 * MIB),
   GEO2_CACHE_DIR: z
     .string()
     .transform((path) => resolve(path))
     .default(join(PROGRAM_DIR, '.geo2/cache')),
+  GEO2_CACHE_BYTES: integer({ min: 1, max: 1024 * 1024 * MIB, unit: 'bytes' }).default(20 * 1024 * MIB),
   GEO2_THREADS: integer({ min: 1, max: 256, unit: 'threads' }).default(Math.max(1, availableParallelism() - 1)),
   GEO2_DEVICE: oneOf(['cpu', 'cuda']).default('cpu'),
   GEO2_VECTOR_INDEX: oneOf(['auto', 'faiss', 'exact']).default('auto'),
@@ -136,15 +154,21 @@ const EnvironmentSchema = z.object({
 
 /** How this process runs; every value checked. */
 export interface Config {
-  /** `file:///…` */
+  /** `file:///…` or `s3://bucket/prefix` */
   readonly storeUrl: string;
-  /** Holds `current.json` and a folder for each released version. */
+  readonly s3: S3Config;
+  /** How often the pointers of regions and model are looked at. */
+  readonly pollMs: number;
+  /** Holds `current.json` and a folder for each released version: a path, or `s3://bucket/models/NAME`. */
   readonly modelDir: string;
   /** Overrides `current.json`. */
   readonly modelVersion?: string | undefined;
   readonly regions: '*' | readonly string[];
-  /** Where regions of a store that is not local are kept. */
+  /** Of index and tiles of the regions that are open at one time; beyond it the one that was used longest ago is closed. */
+  readonly regionsBytes: number;
+  /** Where versions of a store that is not local are kept, and how many bytes of them. */
   readonly cacheDir: string;
+  readonly cacheBytes: number;
   /** Threads inside one run of the model. */
   readonly threads: number;
   readonly device: 'cpu' | 'cuda';
@@ -184,6 +208,17 @@ export interface Config {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+}
+
+/** How an S3 server is reached; credentials come from where the SDK looks for them. */
+export interface S3Config {
+  /** Undefined: Amazon's. */
+  readonly endpoint?: string | undefined;
+  readonly region?: string | undefined;
+  /** Whether the bucket is part of the path; undefined: with an endpoint. */
+  readonly pathStyle?: boolean | undefined;
+  /** How long a request is tried again while the server is away. */
+  readonly patienceMs: number;
 }
 
 export interface JobsConfig {
@@ -226,10 +261,19 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const found = parsed.data;
   return {
     storeUrl: found.GEO2_STORE,
+    s3: {
+      endpoint: found.GEO2_S3_ENDPOINT,
+      region: found.GEO2_S3_REGION ?? given.AWS_REGION ?? given.AWS_DEFAULT_REGION,
+      ...(found.GEO2_S3_PATH_STYLE === undefined ? {} : { pathStyle: found.GEO2_S3_PATH_STYLE === 'true' }),
+      patienceMs: found.GEO2_S3_RETRY_S * 1000,
+    },
+    pollMs: found.GEO2_POLL_S * 1000,
     modelDir: found.GEO2_MODEL_DIR,
     modelVersion: found.GEO2_MODEL_VERSION,
     regions: found.GEO2_REGIONS,
+    regionsBytes: found.GEO2_REGIONS_BYTES,
     cacheDir: found.GEO2_CACHE_DIR,
+    cacheBytes: found.GEO2_CACHE_BYTES,
     threads: found.GEO2_THREADS,
     device: found.GEO2_DEVICE,
     vectorIndex: found.GEO2_VECTOR_INDEX,

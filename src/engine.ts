@@ -1,5 +1,3 @@
-import { basename, dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { createEmbed, type Embed } from './core/embed.ts';
@@ -7,18 +5,27 @@ import { Geo2Error } from './core/errors.ts';
 import { createGeolocate, type Geolocate } from './core/geolocate.ts';
 import { DEFAULT_IMAGE_LIMITS, type ImageLimits } from './core/image/limits.ts';
 import { createAdmission } from './core/inference/admission.ts';
+import type { ModelManifest } from './core/inference/manifest.ts';
 import { openOnnxModel } from './core/inference/model.onnx.ts';
 import type { Model } from './core/inference/model.ts';
 import type { InferenceObserver } from './core/inference/observer.ts';
 import { traceModel } from './core/inference/traced-model.ts';
-import { loadRegion, type OpenIndex, type Region, type RegionSource } from './core/retrieval/region.ts';
-import { createFsObjectStore } from './core/storage/object-store.fs.ts';
+import {
+  type Generation,
+  type LineupModel,
+  openLineup,
+  type RegionHealth,
+  type Reload,
+} from './core/regions/lineup.ts';
+import { createPointers } from './core/regions/pointers.ts';
+import { openVerified } from './core/regions/verify.ts';
+import type { OpenIndex, RegionFacts, RegionSource } from './core/retrieval/region.ts';
 import type { ObjectStore } from './core/storage/object-store.ts';
-import { openVersion, readCurrent } from './core/storage/versioned.ts';
 import { NO_TRACER, type Tracer } from './core/tracing/tracer.ts';
-import type { RegionHealth } from './handlers/health.ts';
+import { openModelStore } from './model-store.ts';
+import { openObjectStore, openVersionCache } from './object-store.ts';
 
-/** Model, regions and index, put together: what the server and the command line both stand on. */
+/** Model, regions and index, put together: what the server and the command line both stand on. Model and regions are those in use now. */
 export interface Engine {
   readonly model: Model & { readonly pid: number | undefined };
   readonly geolocate: Geolocate;
@@ -37,6 +44,10 @@ export interface Engine {
    * loaded; a region that cannot be loaded is told by `regionHealth` and in the log.
    */
   start(): Promise<void>;
+  /** From here on takes over what is published or rolled back, within the poll that is set, until it stops. */
+  follow(): void;
+  /** Does so once. Errors: those of the store. */
+  look(): Promise<void>;
   /** Finishes what runs, then ends the model's process and closes the regions. */
   stop(): Promise<void>;
 }
@@ -46,6 +57,10 @@ export interface EngineDeps {
   readonly observer?: InferenceObserver | undefined;
   readonly tracer?: Tracer | undefined;
   readonly nowMs?: (() => number) | undefined;
+  /** Told of each version that was put to use or could not be. */
+  readonly onReload?: ((reload: Reload) => void) | undefined;
+  /** Told when other versions of regions are in use. */
+  readonly onRegions?: ((regions: readonly RegionFacts[]) => void) | undefined;
   /** Environment of the inference process. */
   readonly childEnv?: Readonly<Record<string, string>> | undefined;
 }
@@ -68,130 +83,159 @@ export async function startEngine(config: Config, deps: EngineDeps): Promise<Eng
  */
 export async function openEngine(config: Config, deps: EngineDeps): Promise<Engine> {
   const { logger, observer = {}, tracer = NO_TRACER, nowMs = () => performance.now(), childEnv = {} } = deps;
-  const store = createFsObjectStore({ url: config.storeUrl });
+  const { onReload = () => {}, onRegions = () => {} } = deps;
+  const store = await openObjectStore(config.storeUrl, config);
+  const cache = openVersionCache(config);
+  const models = await openModelStore(config);
   const { openIndex, index } = await chooseIndex(config.vectorIndex, logger);
-  const model = await openOnnxModel({
-    dir: await modelVersionDir(config),
-    threads: config.threads,
-    provider: config.device,
-    maxQueue: config.maxQueue,
-    maxBatch: MAX_RUNNING,
-    runTimeoutMs: Math.max(MIN_RUN_TIMEOUT_MS, 2 * config.requestTimeoutMs),
-    childEnv,
-    observer,
-    nowMs,
-  });
-
-  const traced = traceModel(model, tracer);
+  const limits = { ...DEFAULT_IMAGE_LIMITS, maxBytes: config.maxImageBytes, maxPixels: config.maxPixels };
   const admission = createAdmission({ maxImages: config.maxQueue + MAX_RUNNING, nowMs });
 
-  const loaded = new Map<string, Region>();
-  const health = new Map<string, RegionHealth>();
-  let regionsTried = false;
-  const regions: RegionSource = { list: () => [...loaded.values()] };
-  const limits = { ...DEFAULT_IMAGE_LIMITS, maxBytes: config.maxImageBytes, maxPixels: config.maxPixels };
-
-  async function listRegions(): Promise<readonly string[]> {
-    return config.regions === '*' ? publishedRegions(store) : config.regions;
+  async function openModel(version: string): Promise<ServedModel> {
+    const local = await models.open(version, cache);
+    let served: ServedModel | undefined;
+    const model = await openOnnxModel({
+      dir: local.dir,
+      threads: config.threads,
+      provider: config.device,
+      maxQueue: config.maxQueue,
+      maxBatch: MAX_RUNNING,
+      runTimeoutMs: Math.max(MIN_RUN_TIMEOUT_MS, 2 * config.requestTimeoutMs),
+      childEnv,
+      // the state of the service is that of the model in use, not of one that comes or goes beside it
+      observer: { ...observer, onState: (state) => served === inUse() && observer.onState?.(state) },
+      nowMs,
+    });
+    served = {
+      manifest: model.manifest,
+      model,
+      traced: traceModel(model, tracer),
+      start: () => model.start(),
+      async stop() {
+        await model.stop();
+        await local.release?.();
+      },
+    };
+    return served;
   }
 
-  async function loadRegions(): Promise<void> {
-    const ids = await listRegions();
-    for (const id of ids) health.set(id, { id, status: 'LOADING' });
-    for (const id of ids) await loadOne(id); // one after the other: checksums are read at the speed of the disk
-    regionsTried = true;
+  const lineup = await openLineup<ServedModel>({
+    store,
+    pointers: createPointers(store),
+    regions: config.regions,
+    modelName: models.name,
+    modelVersions: models.versions,
+    openModel,
+    async openRegion({ id, version, signal }, { manifest: { name, version: modelVersion, embedding } }) {
+      const model = { name, version: modelVersion, width: embedding.width };
+      return openVerified({ id, version, cache, signal }, { store, openIndex, model });
+    },
+    maxBytes: config.regionsBytes,
+    pollMs: config.pollMs,
+    nowMs,
+    onReload(reload) {
+      tell(reload, logger);
+      onReload(reload);
+      if (reload.type === 'model') observer.onState?.({ status: 'READY' });
+      onRegions(regions.list());
+    },
+    onError: (err) =>
+      logger.warn({ err }, 'the store cannot be looked at; what is loaded is served, and it is tried again'),
+  });
+  /** Undefined while the first one is being opened. */
+  function inUse(): ServedModel | undefined {
+    return lineup?.current.model;
   }
 
-  async function loadOne(id: string): Promise<void> {
-    const { name, version, embedding } = model.manifest;
-    try {
-      const local = await openVersion(store, `regions/${id}`, { cacheDir: config.cacheDir });
-      const expectation = { openIndex, model: { name, version, width: embedding.width }, expectedId: id };
-      const region = await loadRegion(local, expectation);
-      loaded.set(id, region);
-      health.set(id, { id, status: 'READY', version: region.version });
-      logger.info({ region: id, version: region.version, tiles: region.tiles.count, index }, 'region loaded');
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      const file = error instanceof Geo2Error && typeof error.data.file === 'string' ? error.data.file : undefined;
-      health.set(id, { id, status: 'UNAVAILABLE', reason, ...(file === undefined ? {} : { file }) });
-      logger.error({ region: id, file, err: error }, `region ${id} cannot be loaded: ${reason}`);
-    }
-  }
-
-  async function stop(): Promise<void> {
-    await model.stop();
-    regionsTried = false;
-    const open = [...loaded.values()];
-    loaded.clear();
-    await Promise.all(open.map((region) => region.close()));
+  const regions: RegionSource = {
+    list: () => lineup.current.shelf.list(),
+    hold: (ids, options) => lineup.current.shelf.hold(ids, options),
+    coverage: (region) => lineup.current.shelf.coverage(region),
+  };
+  const verbs = new WeakMap<Generation<ServedModel>, { geolocate: Geolocate; embed: Embed }>();
+  function verbsOf(generation: Generation<ServedModel>): { geolocate: Geolocate; embed: Embed } {
+    const known = verbs.get(generation);
+    if (known !== undefined) return known;
+    const { model, shelf } = generation;
+    const made = {
+      geolocate: createGeolocate({ model: model.traced, regions: shelf, limits, nowMs, tracer }),
+      embed: createEmbed({ model: model.traced, limits, maxImages: config.maxBatch, nowMs, tracer }),
+    };
+    verbs.set(generation, made);
+    return made;
   }
 
   /** "Out of coverage" would be a wrong answer while a region is still being read. */
   function afterLoading(geolocate: Geolocate): Geolocate {
     return async (request) => {
-      if (regionsTried) return geolocate(request);
+      if (lineup.isTried) return geolocate(request);
       throw new Geo2Error('MODEL_UNAVAILABLE', 'The regions are being loaded.', { data: { retryAfterS: 1 } });
     };
   }
 
-  const geolocate = createGeolocate({ model: traced, regions, limits, nowMs, tracer });
-  const embed = createEmbed({ model: traced, limits, maxImages: config.maxBatch, nowMs, tracer });
-
   let starting: Promise<void> | undefined;
-  async function startAll(): Promise<void> {
-    const [started] = await Promise.allSettled([model.start(), loadRegions()]);
-    if (started.status === 'fulfilled') return;
-    await stop();
-    throw started.reason;
-  }
-
   return {
-    model,
+    model: {
+      get manifest() {
+        return lineup.current.model.model.manifest;
+      },
+      get state() {
+        const { state } = lineup.current.model.model;
+        const reason = state.reason ?? lineup.modelNote();
+        return reason === undefined ? state : { ...state, reason };
+      },
+      get pid() {
+        return lineup.current.model.model.pid;
+      },
+      start: () => lineup.current.model.start(),
+      stop: () => lineup.current.model.stop(),
+      embedGround: (batch, options) => lineup.run(({ model }) => model.traced.embedGround(batch, options)),
+      embedSatellite: (batch, options) => lineup.run(({ model }) => model.traced.embedSatellite(batch, options)),
+    },
     regions,
     store,
-    listRegions,
+    listRegions: lineup.regionIds,
     limits,
     index,
     geolocate: afterLoading((request) =>
-      admission.run({ images: 1, deadlineMs: request.deadlineMs }, () => geolocate(request)),
+      admission.run({ images: 1, deadlineMs: request.deadlineMs }, () =>
+        lineup.run((generation) => verbsOf(generation).geolocate(request)),
+      ),
     ),
     embed: (request) =>
-      admission.run({ images: request.images.length, deadlineMs: request.deadlineMs }, () => embed(request)),
-    regionHealth: () => [...health.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
+      admission.run({ images: request.images.length, deadlineMs: request.deadlineMs }, () =>
+        lineup.run((generation) => verbsOf(generation).embed(request)),
+      ),
+    regionHealth: lineup.health,
     start() {
-      starting ??= startAll();
+      starting ??= lineup.start();
       return starting;
     },
+    follow: lineup.follow,
+    look: lineup.look,
     async stop() {
       await starting?.catch(() => {}); // a start that failed has cleaned up
       starting = undefined;
-      await stop();
+      await lineup.stop();
     },
   };
 }
 
-/** The folder of the version that is asked for, or that `current.json` points at. */
-async function modelVersionDir({ modelDir, modelVersion }: Config): Promise<string> {
-  if (modelVersion !== undefined) return join(modelDir, modelVersion);
-  const store = createFsObjectStore({ url: pathToFileURL(dirname(modelDir)).href });
-  const current = await readCurrent(store, basename(modelDir));
-  if (current !== undefined) return join(modelDir, current.version);
-  throw new Geo2Error(
-    'FILE_MISSING',
-    `There is no current.json in ${modelDir}: point GEO2_MODEL_DIR at a released model's folder, or set GEO2_MODEL_VERSION.`,
-    { data: { file: 'current.json' } },
-  );
+/** A model in its process, and the same with spans. */
+interface ServedModel extends LineupModel {
+  readonly manifest: ModelManifest;
+  readonly model: Awaited<ReturnType<typeof openOnnxModel>>;
+  readonly traced: Model;
 }
 
-/** Ids of every region of the store that has a published version. */
-async function publishedRegions(store: ObjectStore): Promise<string[]> {
-  const ids: string[] = [];
-  for await (const { key } of store.list('regions/')) {
-    const [, id, file, ...rest] = key.split('/');
-    if (id !== undefined && file === 'current.json' && rest.length === 0) ids.push(id);
+function tell({ type, name, version, outcome, error }: Reload, logger: EngineDeps['logger']): void {
+  if (outcome === 'success') {
+    logger.info({ [type]: name, version }, `${type} ${name} ${version} is in use`);
+    return;
   }
-  return ids.sort();
+  const reason = error instanceof Error ? error.message : String(error);
+  const file = error instanceof Geo2Error ? error.data.file : undefined;
+  logger.error({ [type]: name, version, file, err: error }, `${type} ${name} cannot be loaded: ${reason}`);
 }
 
 /** FAISS where its binding is built, else the exact index, which says so. */

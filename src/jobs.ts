@@ -1,5 +1,3 @@
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import type { Database } from './core/database/database.ts';
@@ -9,22 +7,24 @@ import { createJobService, type JobService } from './core/jobs/job-service.ts';
 import type { Job } from './core/jobs/jobs.ts';
 import type { JobsObserver } from './core/jobs/observer.ts';
 import type { RunItem } from './core/jobs/worker.ts';
-import { createFsObjectStore } from './core/storage/object-store.fs.ts';
+import type { ObjectStore } from './core/storage/object-store.ts';
 import { type EventType, recordEvent } from './core/webhooks/events.ts';
 
 export interface JobsDeps {
   readonly database: Database;
+  /** Where images and results lie. */
+  readonly store: ObjectStore;
   readonly runItem: RunItem;
   readonly observer: JobsObserver;
   readonly logger: Pick<Logger, 'warn'>;
 }
 
 /** Jobs put together; they are run here unless this process only answers requests. */
-export function openJobs(config: Config, { database, runItem, observer, logger }: JobsDeps): JobService {
+export function openJobs(config: Config, { database, store, runItem, observer, logger }: JobsDeps): JobService {
   const now = (): Date => new Date();
   return createJobService({
     database,
-    store: createFsObjectStore({ url: config.jobs.storeUrl ?? pathToFileURL(join(config.dataDir, 'objects')).href }),
+    store,
     recordEvent: tellWebhooks(now),
     newId,
     now,

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { Logger } from 'pino';
 import * as z from 'zod';
 import { createApp, createWorkerApp } from './app.ts';
@@ -18,6 +19,7 @@ import { createMetrics } from './handlers/metrics.ts';
 import { createHttpServer } from './http-server.ts';
 import { createItemRunner } from './job-items.ts';
 import { createLogger } from './logging.ts';
+import { openObjectStore } from './object-store.ts';
 import { createImageryReader } from './region-imagery.ts';
 import { openState, type State } from './state.ts';
 import { openTracer } from './tracing.ts';
@@ -55,6 +57,9 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     logger,
     tracer,
     childEnv: deps.childEnv,
+    onReload: metrics.onReload,
+    onRegions: (regions) =>
+      metrics.setRegionTiles(Object.fromEntries(regions.map(({ id, manifest }) => [id, manifest.tileCount]))),
     observer: observing(
       metrics.inferenceObserver(() => modelName),
       logger,
@@ -67,7 +72,9 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
   });
   const fetcher = traceFetcher(pinned, tracer);
   const images = createImageFetcher({ fetcher, timeoutMs: config.requestTimeoutMs * FETCH_SHARE });
+  const jobStoreUrl = config.jobs.storeUrl ?? pathToFileURL(join(config.dataDir, 'objects')).href;
   const state = openState(config, {
+    jobStore: await openObjectStore(jobStoreUrl, config),
     ...engine,
     fetcher,
     tracer,
@@ -130,7 +137,7 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
     const url = await server.listen();
     logger.info({ url, model: modelName, index: engine.index }, 'listening; loading the model and the regions');
     await startBoth(engine, state);
-    metrics.setRegionTiles(Object.fromEntries(engine.regions.list().map(({ id, tiles }) => [id, tiles.count])));
+    engine.follow();
     if (config.withoutKey === 'open') {
       logger.warn(
         'no key is needed (GEO2_REQUIRE_KEY=false), and others can reach this service: they may use every verb',

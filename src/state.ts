@@ -11,6 +11,7 @@ import { whenStarted } from './core/database/when-started.ts';
 import { newId } from './core/ids.ts';
 import type { Jobs } from './core/jobs/jobs.ts';
 import type { RunItem } from './core/jobs/worker.ts';
+import type { ObjectStore } from './core/storage/object-store.ts';
 import type { Tracer } from './core/tracing/tracer.ts';
 import { createDatabase } from './database.ts';
 import type { Metrics } from './handlers/metrics.ts';
@@ -36,6 +37,8 @@ export interface State {
 }
 
 export interface StateDeps extends Pick<WebhooksDeps, 'fetcher' | 'store' | 'listRegions'> {
+  /** Where images and results of jobs lie. */
+  readonly jobStore: ObjectStore;
   readonly tracer: Tracer;
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>;
   readonly metrics: Pick<Metrics, 'jobs' | 'onWebhookAttempt'>;
@@ -55,7 +58,7 @@ export function openState(config: Config, deps: StateDeps): State {
     everyMs: SWEEP_MS,
     onError: (err) => logger.warn({ err }, 'what has run out could not be deleted'),
   });
-  const service = openJobs(config, { database, runItem, observer: metrics.jobs, logger });
+  const service = openJobs(config, { database, store: deps.jobStore, runItem, observer: metrics.jobs, logger });
   const webhooks = createWebhooks(config, { ...deps, database, onAttempt: metrics.onWebhookAttempt });
 
   function begin(): void {

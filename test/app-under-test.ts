@@ -22,6 +22,7 @@ import { createMetrics } from '../src/handlers/metrics.ts';
 import { ProblemSchema } from '../src/handlers/schemas.ts';
 import { createLogger } from '../src/logging.ts';
 import { writeTinyModel } from './core/inference/tiny-model.ts';
+import { regionsOf } from './core/retrieval/memory-region.ts';
 
 let modelDir: Promise<string> | undefined;
 afterAll(async () => {
@@ -137,7 +138,7 @@ export async function appUnderTest(overrides: Partial<AppDeps> = {}): Promise<Ap
     },
     embed: () => Promise.reject(new Error('not used here')),
     draining: new AbortController().signal,
-    regions: { list: () => [] },
+    regions: regionsOf([]),
     regionHealth: () => [],
     index: 'exact',
     readImageryTile: async () => undefined,

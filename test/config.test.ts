@@ -30,7 +30,14 @@ describe('without any variable', () => {
 describe('with variables', () => {
   test('each one is read', () => {
     const config = readConfig({
-      GEO2_STORE: 'file:///srv/geo2',
+      GEO2_STORE: 's3://imagery/geo2/',
+      GEO2_S3_ENDPOINT: 'http://127.0.0.1:8333',
+      GEO2_S3_REGION: 'eu-north-1',
+      GEO2_S3_PATH_STYLE: 'false',
+      GEO2_S3_RETRY_S: '7',
+      GEO2_POLL_S: '3',
+      GEO2_REGIONS_BYTES: '2000000',
+      GEO2_CACHE_BYTES: '4000000',
       GEO2_MODEL_DIR: '/srv/models/geo2-mini',
       GEO2_MODEL_VERSION: '1.2.3',
       GEO2_REGIONS: 'null-island-demo, helsinki',
@@ -67,11 +74,15 @@ describe('with variables', () => {
       PORT: '0',
     });
     expect(config).toEqual({
-      storeUrl: 'file:///srv/geo2',
+      storeUrl: 's3://imagery/geo2',
+      s3: { endpoint: 'http://127.0.0.1:8333', region: 'eu-north-1', pathStyle: false, patienceMs: 7_000 },
+      pollMs: 3_000,
       modelDir: '/srv/models/geo2-mini',
       modelVersion: '1.2.3',
       regions: ['null-island-demo', 'helsinki'],
+      regionsBytes: 2_000_000,
       cacheDir: '/var/cache/geo2',
+      cacheBytes: 4_000_000,
       threads: 3,
       device: 'cuda',
       vectorIndex: 'exact',
@@ -104,6 +115,13 @@ describe('with variables', () => {
       host: '0.0.0.0',
       port: 0,
     });
+  });
+
+  test('a model may lie in S3, and the region of S3 may be the SDK’s', () => {
+    const config = readConfig({ GEO2_MODEL_DIR: 's3://imagery/models/geo2-mini', AWS_REGION: 'eu-north-1' });
+    expect(config).toMatchObject({ modelDir: 's3://imagery/models/geo2-mini', s3: { region: 'eu-north-1' } });
+    expect(problemOf({ GEO2_MODEL_DIR: 's3://imagery' }).message).toMatch(/s3:\/\/bucket\/models\/NAME/);
+    expect(problemOf({ GEO2_STORE: 's3://Bucket/../x' }).message).toMatch(/s3:\/\/bucket\/prefix/);
   });
 
   test('a store may be given as a path', () => {

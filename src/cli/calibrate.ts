@@ -61,7 +61,9 @@ export const calibrate: Command = {
       ...(values.outside === undefined ? [] : await tasksOf(values.outside, { outside: true })),
     ];
     const { calibration, reports } = await withEngine(context, { region, needsRegion: true }, async (engine) => {
-      const [searched] = engine.regions.list();
+      const {
+        regions: [searched],
+      } = await engine.regions.hold([region]); // until the engine stops
       if (searched === undefined) throw new Failure('UNKNOWN_REGION', `Region ${region} is not loaded.`);
       const samples = await collect(tasks, { engine, region: searched, context });
       return fitCalibration(samples, {

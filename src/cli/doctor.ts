@@ -5,7 +5,8 @@ import { checkDatabase } from './doctor/database.ts';
 import { checkEngine, checkIndex } from './doctor/engine.ts';
 import { checkKeys, checkOutbound } from './doctor/exposure.ts';
 import type { Finding } from './doctor/finding.ts';
-import { checkDisk, checkNode, checkStoreDir, checkThreads } from './doctor/machine.ts';
+import { checkDisk, checkNode, checkThreads } from './doctor/machine.ts';
+import { checkStore } from './doctor/store.ts';
 import { EXIT, UsageError } from './failure.ts';
 
 const NODE = { major: 24, minor: 12 };
@@ -51,7 +52,7 @@ async function* examine({ env, signal }: Pick<CommandContext, 'env' | 'signal'>)
   const steps: (() => Promise<Finding | Finding[]> | Finding)[] = [
     () => checkDatabase(config),
     () => checkDisk(config.dataDir),
-    () => checkStoreDir(config.storeUrl),
+    () => checkStore(config),
     () => index,
     () => checkThreads(config),
     () =>

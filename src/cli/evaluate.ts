@@ -92,7 +92,9 @@ async function measure(
   { dir, engine, context }: { dir: string; engine: Engine; context: CommandContext },
 ): Promise<ReportRow[]> {
   const { stderr, nowMs, signal } = context;
-  const covers = coveredBy(engine.regions.list());
+  const ids = engine.regions.list().map(({ id }) => id);
+  const { regions } = await engine.regions.hold(ids, { signal }); // until the engine stops
+  const covers = coveredBy(regions);
   const progress = createProgress({ label: `evaluate ${basename(resolve(dir))}`, stderr, nowMs });
   const outcomes: { about: Task; outcome: Outcome }[] = [];
   const failures: string[] = [];

@@ -49,6 +49,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./region-publish.ts')).regionPublish,
   },
   {
+    name: 'region rollback',
+    summary: 'serve the version again that was served before',
+    load: async () => (await import('./region-rollback.ts')).regionRollback,
+  },
+  {
     name: 'keys create',
     summary: 'make an API key',
     load: async () => (await import('./keys-create.ts')).keysCreate,

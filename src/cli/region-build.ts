@@ -6,7 +6,7 @@ import { viewSetImagery } from '../core/regions/imagery-source.ts';
 import { publishRegion } from '../core/regions/publish.ts';
 import { readViewSetTiles } from '../core/regions/view-set.ts';
 import { RegionIdSchema } from '../core/retrieval/region-manifest.ts';
-import { writeExactIndex } from '../core/retrieval/vector-index.exact.ts';
+import { openExactIndex, writeExactIndex } from '../core/retrieval/vector-index.exact.ts';
 import { readCurrent, VersionSchema } from '../core/storage/versioned.ts';
 import { areaOption } from './area.ts';
 import { type Command, type CommandContext, type CommandSpec, parseCommand } from './command.ts';
@@ -73,7 +73,7 @@ export const regionBuild: Command = {
     };
     const source = viewSetImagery(dir, await readViewSetTiles(await viewSetFolder(dir)));
     const world = await worldOf(dir);
-    const { store, cacheDir } = openStore(context);
+    const { store, cache } = await openStore(context);
     const { signal, nowMs, stdout, stderr } = context;
     const startedMs = nowMs();
 
@@ -96,7 +96,7 @@ export const regionBuild: Command = {
     const first = (await readCurrent(store, `regions/${id}`)) === undefined;
     const published = values.publish === true || first;
     if (published) {
-      await publishRegion(store, { id, version }, { cacheDir, signal });
+      await publishRegion(store, { id, version }, { cache, openIndex: openExactIndex, signal });
       await tellPublication(context, { store, id });
     }
 

@@ -38,7 +38,7 @@ export const regionList: Command = {
   async run(argv, context) {
     const { values, positionals } = parseCommand(spec, argv);
     if (positionals.length > 0) throw new UsageError(`geo2 region list takes no ${JSON.stringify(positionals[0])}`);
-    const { store } = openStore(context);
+    const { store } = await openStore(context);
     const regions = await describeRegions(store);
     if (values.json === true) context.stdout.write(`${JSON.stringify(regions, undefined, 2)}\n`);
     else context.stdout.write(regions.length === 0 ? `${store.url} holds no region.\n` : tableOf(regions));

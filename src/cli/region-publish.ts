@@ -1,4 +1,5 @@
 import { publishRegion } from '../core/regions/publish.ts';
+import { openExactIndex } from '../core/retrieval/vector-index.exact.ts';
 import { type Command, type CommandSpec, parseCommand } from './command.ts';
 import { EXIT, UsageError } from './failure.ts';
 import { onlyArgument, openStore, regionReference } from './store.ts';
@@ -8,7 +9,8 @@ const spec = {
   name: 'region publish',
   summary: 'Makes a version of a region the one that is served.',
   arguments: 'ID@VERSION',
-  details: 'Its files are verified first. Going back to an older version is the same command.',
+  details: `It is verified first, as by geo2 region verify, and running services take it over within their poll (GEO2_POLL_S). Going back to
+the version before is geo2 region rollback, going to any other this same command.`,
   options: {},
   examples: ['geo2 region publish null-island-demo@20260131T120000Z'],
 } as const satisfies CommandSpec;
@@ -19,8 +21,12 @@ export const regionPublish: Command = {
     const { values, positionals } = parseCommand(spec, argv);
     const { id, version } = regionReference(onlyArgument(positionals, 'geo2 region publish ID@VERSION'));
     if (version === undefined) throw new UsageError(`Which version of ${id}? See: geo2 region list`);
-    const { store, cacheDir } = openStore(context);
-    const { replaced } = await publishRegion(store, { id, version }, { cacheDir, signal: context.signal });
+    const { store, cache } = await openStore(context);
+    const { replaced } = await publishRegion(
+      store,
+      { id, version },
+      { cache, openIndex: openExactIndex, signal: context.signal },
+    );
     await tellPublication(context, { store, id });
     if (values.json === true) {
       context.stdout.write(`${JSON.stringify({ id, version, replaced: replaced ?? null })}\n`);

@@ -1,10 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { verifyRegion } from '../core/regions/verify.ts';
-import { RegionManifestSchema } from '../core/retrieval/region-manifest.ts';
 import { openExactIndex } from '../core/retrieval/vector-index.exact.ts';
-import { parseStoredJson } from '../core/storage/stored-json.ts';
-import { openVersion } from '../core/storage/versioned.ts';
 import { type Command, type CommandSpec, parseCommand } from './command.ts';
 import { EXIT } from './failure.ts';
 import { onlyArgument, openStore, regionReference } from './store.ts';
@@ -25,22 +20,18 @@ export const regionVerify: Command = {
     const { values, positionals } = parseCommand(spec, argv);
     const { id, version } = regionReference(onlyArgument(positionals, 'geo2 region verify ID[@VERSION]'));
     const { signal } = context;
-    const { store, cacheDir } = openStore(context);
-    const local = await openVersion(store, `regions/${id}`, { version, cacheDir, signal });
-    const text = await readFile(join(local.dir, 'manifest.json'));
-    const { model, embeddingWidth: width } = parseStoredJson(RegionManifestSchema, text, 'manifest.json');
-    const manifest = await verifyRegion(
-      { id, version: local.version, cacheDir, signal },
-      { store, openIndex: openExactIndex, model: { ...model, width } }, // any model: which one is served is not asked here
-    );
+    const { store, cache } = await openStore(context);
+    // by whichever model: which one is served is not asked here
+    const manifest = await verifyRegion({ id, version, cache, signal }, { store, openIndex: openExactIndex });
+    const { model } = manifest;
     const { files, tileCount: tiles, headings } = manifest;
     const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
     if (values.json === true) {
-      const found = { id, version: local.version, ok: true, files: files.length, sizeBytes, tiles, headings, model };
+      const found = { id, version: manifest.version, ok: true, files: files.length, sizeBytes, tiles, headings, model };
       context.stdout.write(`${JSON.stringify(found)}\n`);
     } else {
       context.stdout.write(
-        `${id}@${local.version}: all is well: ${count(files.length, 'file')} (${bytes(sizeBytes)}), ` +
+        `${id}@${manifest.version}: all is well: ${count(files.length, 'file')} (${bytes(sizeBytes)}), ` +
           `${count(tiles, 'tile')} with ${count(headings, 'heading')}, by ${model.name} ${model.version}\n`,
       );
     }

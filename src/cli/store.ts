@@ -1,16 +1,19 @@
 import { readConfig } from '../config.ts';
 import { RegionIdSchema } from '../core/retrieval/region-manifest.ts';
-import { createFsObjectStore } from '../core/storage/object-store.fs.ts';
 import type { ObjectStore } from '../core/storage/object-store.ts';
+import type { VersionCache } from '../core/storage/version-cache.ts';
 import { VersionSchema } from '../core/storage/versioned.ts';
+import { openObjectStore, openVersionCache } from '../object-store.ts';
 import type { CommandContext } from './command.ts';
 import { UsageError } from './failure.ts';
 import { checked } from './values.ts';
 
 /** The store that the environment names, and where versions of one that is not local are kept. */
-export function openStore({ env }: Pick<CommandContext, 'env'>): { store: ObjectStore; cacheDir: string } {
-  const { storeUrl, cacheDir } = readConfig(env);
-  return { store: createFsObjectStore({ url: storeUrl }), cacheDir };
+export async function openStore({
+  env,
+}: Pick<CommandContext, 'env'>): Promise<{ store: ObjectStore; cache: VersionCache }> {
+  const config = readConfig(env);
+  return { store: await openObjectStore(config.storeUrl, config), cache: openVersionCache(config) };
 }
 
 /** Reads `ID` or `ID@VERSION`. Throws UsageError. */

@@ -1,6 +1,6 @@
 import { visibleRegions } from './accounts/visible-regions.ts';
 import { Geo2Error } from './errors.ts';
-import type { Bounds } from './geo/bounds.ts';
+import { type Bounds, intersects } from './geo/bounds.ts';
 import type { Prior } from './geo/prior.ts';
 import { angleBetweenDeg, type LonLat, wrap360 } from './geo/units.ts';
 import { type GroundQuery, readGroundQuery } from './image/ground-query.ts';
@@ -9,8 +9,9 @@ import type { CalibrationProfile } from './inference/manifest.ts';
 import type { EmbedTiming, Model } from './inference/model.ts';
 import { calibrationFor, judge, type Verdict } from './retrieval/answer.ts';
 import type { Place } from './retrieval/posterior.ts';
-import type { Region, RegionSource } from './retrieval/region.ts';
+import type { Region, RegionFacts, RegionSource } from './retrieval/region.ts';
 import { type Finding, type Hit, type Scope, type Search, scopesOf, searchScopes } from './retrieval/search.ts';
+import { rectangleAround } from './retrieval/tile-selection.ts';
 import { NO_TRACER, type Tracer } from './tracing/tracer.ts';
 
 export interface GeolocateRequest {
@@ -112,6 +113,8 @@ export interface Located extends Finding<Hit> {
 
 interface Sought extends Located {
   readonly scopes: readonly Scope[];
+  /** To be called when nothing more is searched in the regions. */
+  readonly release: () => void;
   /** What is searched for; undefined where the prior left nothing to search. */
   readonly sought: Pick<Search, 'query' | 'hypotheses'> | undefined;
 }
@@ -123,7 +126,12 @@ export type Locate = (request: GeolocateRequest) => Promise<Located>;
  * region. Errors: those of `createGeolocate`.
  */
 export function createLocate(deps: GeolocateDeps): Locate {
-  return createSeek(deps);
+  const seek = createSeek(deps);
+  return async (request) => {
+    const sought = await seek(request);
+    sought.release();
+    return sought;
+  };
 }
 
 /**
@@ -140,7 +148,7 @@ export function createGeolocate(deps: GeolocateDeps): Geolocate {
     const sought = await seek(request);
     const judgedAtMs = nowMs();
     const verdict = verdictOf(sought, { confidence, minPlaces: topK });
-    const doubts = await doubtsAbout(verdict, sought, request);
+    const doubts = await doubtsAbout(verdict, sought, request).finally(sought.release);
     const { decode, queue, inference, search } = sought.timingMs;
     return {
       ...answerOf(verdict, sought, { topK, confidence }),
@@ -167,9 +175,9 @@ function createSeek(deps: GeolocateDeps): (request: GeolocateRequest) => Promise
     const profile = profileOf(query.view, aligned);
     const decodedAtMs = nowMs();
 
-    const scopes = await scopesOf(chosen, prior, signal);
+    const { scopes, release } = await holdScopes(chosen, { regions, prior, signal });
     const scopedAtMs = nowMs();
-    const found = { query, profile, scopes };
+    const found = { query, profile, scopes, release };
     const decode = decodedAtMs - startedAtMs;
     const scoping = scopedAtMs - decodedAtMs;
     if (scopes.length === 0) {
@@ -177,19 +185,24 @@ function createSeek(deps: GeolocateDeps): (request: GeolocateRequest) => Promise
       return { ...found, sought: undefined, hits: [], searchedTiles: 0, timingMs };
     }
 
-    const { embedding, timing } = await embed(query, request, scopedAtMs - startedAtMs);
-    const embeddedAtMs = nowMs();
-    const sought = { query: embedding.hypotheses, hypotheses: model.manifest.hypotheses };
-    const finding = await tracer.span('search', () => searchScopes(scopes, { ...sought, aligned, signal }), {
-      attributes: { 'geo2.regions': scopes.length },
-    });
-    const search = scoping + nowMs() - embeddedAtMs;
-    return {
-      ...found,
-      ...finding,
-      sought,
-      timingMs: { decode, queue: timing.queueMs, inference: timing.computeMs, search },
-    };
+    try {
+      const { embedding, timing } = await embed(query, request, scopedAtMs - startedAtMs);
+      const embeddedAtMs = nowMs();
+      const sought = { query: embedding.hypotheses, hypotheses: model.manifest.hypotheses };
+      const finding = await tracer.span('search', () => searchScopes(scopes, { ...sought, aligned, signal }), {
+        attributes: { 'geo2.regions': scopes.length },
+      });
+      const search = scoping + nowMs() - embeddedAtMs;
+      return {
+        ...found,
+        ...finding,
+        sought,
+        timingMs: { decode, queue: timing.queueMs, inference: timing.computeMs, search },
+      };
+    } catch (error) {
+      release();
+      throw error;
+    }
   };
 
   async function embed(query: GroundQuery, { signal, deadlineMs }: GeolocateRequest, spentMs: number) {
@@ -206,7 +219,26 @@ function createSeek(deps: GeolocateDeps): (request: GeolocateRequest) => Promise
   }
 }
 
-function chooseRegions(listed: readonly Region[], asked: readonly string[] | undefined): readonly Region[] {
+/** Opens the regions that the prior may touch, and takes from them what it leaves; they stay open until released. */
+async function holdScopes(
+  chosen: readonly RegionFacts[],
+  { regions, prior, signal }: Pick<GeolocateRequest, 'prior' | 'signal'> & Pick<GeolocateDeps, 'regions'>,
+): Promise<{ scopes: Scope[]; release: () => void }> {
+  const rectangle = prior === undefined ? undefined : rectangleAround(prior);
+  const near = chosen.filter(({ bounds }) => rectangle === undefined || intersects(rectangle, bounds));
+  const held = await regions.hold(
+    near.map(({ id }) => id),
+    { signal },
+  );
+  try {
+    return { scopes: await scopesOf(held.regions, prior, signal), release: held.release };
+  } catch (error) {
+    held.release();
+    throw error;
+  }
+}
+
+function chooseRegions(listed: readonly RegionFacts[], asked: readonly string[] | undefined): readonly RegionFacts[] {
   if (asked === undefined) return listed;
   const known = new Map(listed.map((region) => [region.id, region]));
   const unknown = asked.filter((id) => !known.has(id));

@@ -1,8 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { visibleRegions } from '../core/accounts/visible-regions.ts';
-import { coveredRectangles } from '../core/coverage.ts';
 import { toBbox, toPolygon } from '../core/geo/bounds.ts';
-import type { Region, RegionSource } from '../core/retrieval/region.ts';
+import type { RegionFacts, RegionSource } from '../core/retrieval/region.ts';
 import { requireScope } from './authentication.ts';
 import type { AppEnv } from './context.ts';
 import { REGIONS_CACHE } from './regions.ts';
@@ -34,15 +33,15 @@ const route = createRoute({
   responses: { 200: { description: 'GeoJSON', content: { 'application/geo+json': { schema: CoverageSchema } } } },
 });
 
-/** Regions never change: what one covers is worked out once. */
+/** A version never changes: what it covers is put into words once. */
 export function coverageRoute(app: OpenAPIHono<AppEnv>, { regions }: { regions: RegionSource }): void {
-  const known = new WeakMap<Region, z.infer<typeof FeatureSchema>>();
+  const known = new WeakMap<RegionFacts, z.infer<typeof FeatureSchema>>();
   app.openAPIRegistry.registerPath(route);
   app.get(route.path, requireScope('regions:read'), (c) => {
     const features = visibleRegions(regions, c.get('caller'))
       .list()
       .map((region) => {
-        const feature = known.get(region) ?? featureOf(region);
+        const feature = known.get(region) ?? featureOf(region, regions.coverage(region));
         known.set(region, feature);
         return feature;
       });
@@ -53,8 +52,10 @@ export function coverageRoute(app: OpenAPIHono<AppEnv>, { regions }: { regions: 
   });
 }
 
-function featureOf({ id, version, bounds, tiles, manifest }: Region): z.infer<typeof FeatureSchema> {
-  const rectangles = coveredRectangles(tiles.bounds);
+function featureOf(
+  { id, version, bounds, manifest }: RegionFacts,
+  rectangles: ReturnType<RegionSource['coverage']>,
+): z.infer<typeof FeatureSchema> {
   return {
     type: 'Feature',
     id,
@@ -66,7 +67,7 @@ function featureOf({ id, version, bounds, tiles, manifest }: Region): z.infer<ty
     properties: {
       id,
       version,
-      tileCount: tiles.count,
+      tileCount: manifest.tileCount,
       metresPerTile: manifest.metresPerTile,
       attribution: manifest.attribution,
     },

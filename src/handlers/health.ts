@@ -1,19 +1,9 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Model } from '../core/inference/model.ts';
+import type { RegionHealth } from '../core/regions/lineup.ts';
 import type { AppEnv } from './context.ts';
 import { HttpProblem } from './problems.ts';
 import { problemResponses } from './schemas.ts';
-
-/** How a region stands. */
-export interface RegionHealth {
-  readonly id: string;
-  readonly status: 'LOADING' | 'READY' | 'UNAVAILABLE';
-  readonly version?: string;
-  /** Why it is not READY, for an operator. */
-  readonly reason?: string;
-  /** The file that is the reason. */
-  readonly file?: string;
-}
 
 const StateSchema = z.enum(['LOADING', 'READY', 'UNLOADING', 'UNAVAILABLE']);
 
@@ -63,7 +53,7 @@ const readyRoute = createRoute({
   path: '/v2/health/ready',
   summary: 'Requests can be served',
   description:
-    'The model is warm and passed its golden check, and a region is loaded. A region that failed to load is listed with its reason.',
+    'The model is warm and passed its golden check, and a region is loaded. A region that failed to load is listed with its reason, and so is one whose published version cannot be served: the one before is.',
   tags: ['operation'],
   responses: { 200: json('Ready', ReadySchema), 503: json('Not ready', ReadySchema) },
 });

@@ -47,17 +47,26 @@ export function imageryRoute(
 ): void {
   app.openAPIRegistry.registerPath(route);
   app.get('/v1/regions/:id/imagery/:z/:x/:y', requireScope('regions:read'), async (c) => {
-    const region = findRegion(visibleRegions(deps.regions, c.get('caller')), c.req.param('id'));
+    const regions = visibleRegions(deps.regions, c.get('caller'));
+    const facts = findRegion(regions, c.req.param('id'));
     const tile = { z: whole(c.req.param('z')), x: whole(c.req.param('x')), y: whole(c.req.param('y')) };
     if (!isMapTile(tile)) {
       throw new HttpProblem('NOT_FOUND', 'There is no such tile: z is 0 to 24, x and y are from 0 to 2^z - 1.');
     }
-    const etag = `"${region.id}-${region.version}-${tile.z}-${tile.x}-${tile.y}"`;
+    const etag = `"${facts.id}-${facts.version}-${tile.z}-${tile.x}-${tile.y}"`;
     c.header('cache-control', CACHE);
     if (holds(c.req.header('if-none-match'), etag)) return c.body(null, 304, { etag });
-    const found = await deps.readImageryTile(region, tile, { signal: c.get('signal') });
-    if (found === undefined) return c.body(null, 204);
-    return c.body(new Uint8Array(found.bytes), 200, { etag, 'content-type': found.contentType });
+    const signal = c.get('signal');
+    const { regions: [region] = [], release } = await regions.hold([facts.id], { signal });
+    try {
+      const found = region === undefined ? undefined : await deps.readImageryTile(region, tile, { signal });
+      // another version may have come into use meanwhile: its tiles get their tag from the next request
+      if (region === undefined || region.version !== facts.version) c.header('cache-control', 'no-store');
+      if (found === undefined) return c.body(null, 204);
+      return c.body(new Uint8Array(found.bytes), 200, { etag, 'content-type': found.contentType });
+    } finally {
+      release();
+    }
   });
 }
 

@@ -17,6 +17,7 @@ export interface Metrics {
   onHttpRequest(event: { method: string; route: string; status: number; durationMs: number }): void;
   onAnswer(answer: { status: string; timingMs: { search: number } }): void;
   setRegionTiles(tiles: Readonly<Record<string, number>>): void;
+  onReload(reload: { type: 'region' | 'model'; name: string; outcome: string }): void;
   onWebhookAttempt(attempt: { outcome: string }): void;
   readonly jobs: JobsObserver;
   /** Ends the sampling of the event loop. */
@@ -109,6 +110,19 @@ export function createMetrics(): Metrics {
     registers,
   });
 
+  const regionReloads = new Counter({
+    name: 'region_reloads_total',
+    help: 'Versions of regions that were put to use, or could not be',
+    labelNames: ['region', 'outcome'],
+    registers,
+  });
+  const modelReloads = new Counter({
+    name: 'model_reloads_total',
+    help: 'Versions of the model that were put to use while the service ran, or could not be',
+    labelNames: ['model', 'outcome'],
+    registers,
+  });
+
   const webhookAttempts = new Counter({
     name: 'webhook_attempts_total',
     help: 'Attempts to deliver an event to a webhook, by how they ended',
@@ -163,6 +177,10 @@ export function createMetrics(): Metrics {
     setRegionTiles(tiles) {
       regionTiles.reset();
       for (const [region, count] of Object.entries(tiles)) regionTiles.set({ region }, count);
+    },
+    onReload({ type, name, outcome }) {
+      if (type === 'region') regionReloads.inc({ region: name, outcome });
+      else modelReloads.inc({ model: name, outcome });
     },
     onWebhookAttempt: ({ outcome }) => webhookAttempts.inc({ outcome }),
     jobs: createJobMetrics(registry),

@@ -1,7 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { visibleRegions } from '../core/accounts/visible-regions.ts';
 import { toBbox } from '../core/geo/bounds.ts';
-import type { Region, RegionSource } from '../core/retrieval/region.ts';
+import type { RegionFacts, RegionSource } from '../core/retrieval/region.ts';
 import { requireScope } from './authentication.ts';
 import type { AppEnv } from './context.ts';
 import { HttpProblem } from './problems.ts';
@@ -73,7 +73,7 @@ export function regionRoutes(app: OpenAPIHono<AppEnv>, { regions }: { regions: R
 }
 
 /** Throws NOT_FOUND, naming the regions that there are. */
-export function findRegion(regions: RegionSource, id: string): Region {
+export function findRegion(regions: RegionSource, id: string): RegionFacts {
   const listed = regions.list();
   const found = listed.find((region) => region.id === id);
   if (found !== undefined) return found;
@@ -83,7 +83,7 @@ export function findRegion(regions: RegionSource, id: string): Region {
   throw new HttpProblem('NOT_FOUND', `${asked}; ${hint}.`);
 }
 
-function summaryOf({ id, version, manifest, bounds }: Region): z.infer<typeof SummarySchema> {
+function summaryOf({ id, version, manifest, bounds }: RegionFacts): z.infer<typeof SummarySchema> {
   const { imagery } = manifest;
   return {
     id,

@@ -113,7 +113,10 @@ describe('geo2 region publish', () => {
       code: 0,
       answer: { id: 'test', version: '2', replaced: '1' },
     });
-    expect(JSON.parse(await readFile(join(regionDir, 'current.json'), 'utf8'))).toEqual({ version: '2' });
+    expect(JSON.parse(await readFile(join(regionDir, 'current.json'), 'utf8'))).toEqual({
+      version: '2',
+      previous: '1',
+    });
     expect((await geo2(['region', 'publish', 'test@1'], { env })).stdout).toBe('test: 1 is served (before: 2)\n');
     expect((await geo2(['region', 'publish', 'test@1'], { env })).code).toBe(0);
   });

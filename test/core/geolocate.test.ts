@@ -18,7 +18,7 @@ import { openOnnxModel } from '#core/inference/model.onnx.ts';
 import type { Model } from '#core/inference/model.ts';
 import type { Region } from '#core/retrieval/region.ts';
 import { embeddingOf, writeTinyModel } from './inference/tiny-model.ts';
-import { at, CALIBRATION, type MemoryTile, memoryRegion } from './retrieval/memory-region.ts';
+import { at, CALIBRATION, type MemoryTile, memoryRegion, regionsOf } from './retrieval/memory-region.ts';
 
 const COLOUR = [0, 200, 50] as const;
 const QUERY = embeddingOf(COLOUR);
@@ -51,7 +51,7 @@ async function imageOf(width: number, height: number): Promise<Uint8Array> {
 
 /** Deps over these regions. */
 function over(...regions: Region[]): GeolocateDeps {
-  return { model, regions: { list: () => regions }, limits: DEFAULT_IMAGE_LIMITS, nowMs: () => performance.now() };
+  return { model, regions: regionsOf(regions), limits: DEFAULT_IMAGE_LIMITS, nowMs: () => performance.now() };
 }
 
 function locate(region: Region, request: Partial<GeolocateRequest> = {}): Promise<GeolocateAnswer> {

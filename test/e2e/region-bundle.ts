@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { zxyToTileId } from 'pmtiles';
 import sharp from 'sharp';
+import * as z from 'zod';
 import { mapTileAt } from '#core/geo/web-mercator.ts';
 import { writeExactIndex } from '#core/retrieval/vector-index.exact.ts';
 import { embeddingOf, TINY_WIDTH, tinyManifest } from '../core/inference/tiny-model.ts';
@@ -176,4 +177,27 @@ function collectionOf(id: string, extent: Extent) {
     extent: { spatial: { bbox: [extent] }, temporal: { interval: [[null, null]] } },
     links: [],
   };
+}
+
+/** Writes another version of a region beside one that is there, unpublished; `changes` go into its manifest. */
+export async function copyVersion(
+  regionDir: string,
+  { from = '1', to, changes = {} }: { from?: string; to: string; changes?: Readonly<Record<string, unknown>> },
+): Promise<string> {
+  const dir = join(regionDir, to);
+  await cp(join(regionDir, from), dir, { recursive: true });
+  const manifest: unknown = JSON.parse(await readFile(join(dir, 'manifest.json'), 'utf8'));
+  if (typeof manifest !== 'object') throw new Error('the manifest is no object');
+  await writeFile(join(dir, 'manifest.json'), JSON.stringify({ ...manifest, version: to, ...changes }));
+  return dir;
+}
+
+/** Changes a file of a version and makes the manifest agree with it: what checksums do not notice. */
+export async function replaceFile(dir: string, path: string, content: Uint8Array): Promise<void> {
+  await writeFile(join(dir, path), content);
+  const text = await readFile(join(dir, 'manifest.json'), 'utf8');
+  const manifest = z.looseObject({ files: z.array(z.looseObject({ path: z.string() })) }).parse(JSON.parse(text));
+  const facts = { path, sha256: createHash('sha256').update(content).digest('hex'), sizeBytes: content.length };
+  const files = manifest.files.map((file) => (file.path === path ? facts : file));
+  await writeFile(join(dir, 'manifest.json'), JSON.stringify({ ...manifest, files }));
 }

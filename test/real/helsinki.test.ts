@@ -77,7 +77,8 @@ describe.skipIf(found === undefined)(title, () => {
     });
     await buildHelsinki(config);
     server = await startServer(config);
-    const [loaded, ...others] = server.engine.regions.list();
+    const ids = server.engine.regions.list().map(({ id }) => id);
+    const [loaded, ...others] = (await server.engine.regions.hold(ids)).regions;
     if (loaded === undefined || others.length > 0) throw new Error('one region should be served, and only one');
     region = loaded;
     index = await openExactIndex(join(region.dir, region.manifest.index.file));
@@ -193,7 +194,7 @@ async function buildHelsinki(config: Config): Promise<void> {
     };
     const deps = { model: engine.model, store, writeIndex: writeExactIndex, now: () => new Date() };
     await buildRegion({ source, ...REGION, ...about }, deps);
-    await publishRegion(store, REGION, { cacheDir: config.cacheDir });
+    await publishRegion(store, REGION, { openIndex: openExactIndex });
   } finally {
     await engine.stop();
   }

@@ -39,6 +39,11 @@ export async function checkDataDir(dataDir: string): Promise<Finding> {
   return writable('data folder', dataDir, 'GEO2_DATA_DIR');
 }
 
+/** Whether versions of a store that is not local may be kept. */
+export async function checkCacheDir(cacheDir: string): Promise<Finding> {
+  return writable('cache', cacheDir, 'GEO2_CACHE_DIR');
+}
+
 /** The store is only read by the service: building regions needs more, and says so itself. */
 export async function checkStoreDir(storeUrl: string): Promise<Finding> {
   const dir = fileURLToPath(storeUrl);

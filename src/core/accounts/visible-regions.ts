@@ -5,5 +5,13 @@ import type { Caller } from './caller.ts';
 export function visibleRegions(source: RegionSource, { regions }: Pick<Caller, 'regions'>): RegionSource {
   if (regions === undefined) return source;
   const allowed = new Set(regions);
-  return { list: () => source.list().filter(({ id }) => allowed.has(id)) };
+  return {
+    list: () => source.list().filter(({ id }) => allowed.has(id)),
+    hold: (ids, options) =>
+      source.hold(
+        ids.filter((id) => allowed.has(id)),
+        options,
+      ),
+    coverage: source.coverage,
+  };
 }

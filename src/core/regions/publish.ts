@@ -1,6 +1,10 @@
-import { Geo2Error } from '../errors.ts';
+import { Geo2Error, throwIfCanceled } from '../errors.ts';
+import type { OpenIndex } from '../retrieval/region.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { listVersions, openVersion, readCurrent, writeCurrent } from '../storage/versioned.ts';
+import type { VersionCache } from '../storage/version-cache.ts';
+import { listVersions, readCurrent, writeCurrent } from '../storage/versioned.ts';
+import { enterInCatalog } from './catalog.ts';
+import { openVerified } from './verify.ts';
 
 /** A region of the store with its versions, oldest first. */
 export interface ListedRegion {
@@ -26,14 +30,22 @@ export async function listRegions(store: ObjectStore): Promise<ListedRegion[]> {
   );
 }
 
+export interface PublishOptions {
+  readonly cache?: VersionCache | undefined;
+  /** What verifies the index. */
+  readonly openIndex: OpenIndex;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
- * Makes a version the one in use, after the checksums of its files were verified. Errors: FILE_MISSING, FILE_CORRUPT,
- * MANIFEST_INVALID, STORE_CONFLICT when somebody else moved the pointer meanwhile.
+ * Makes a version the one in use, after it was checked as a service does (`openVerified`), and enters it in the store's catalogue. Errors:
+ * FILE_MISSING (also where there is no such version), STORE_CONFLICT when somebody else moved the pointer meanwhile, those of
+ * `openVerified`.
  */
 export async function publishRegion(
   store: ObjectStore,
   { id, version }: { id: string; version: string },
-  options: { cacheDir?: string | undefined; signal?: AbortSignal | undefined } = {},
+  { cache, openIndex, signal }: PublishOptions,
 ): Promise<{ replaced: string | undefined }> {
   const prefix = `regions/${id}`;
   const replaces = await readCurrent(store, prefix);
@@ -45,7 +57,32 @@ export async function publishRegion(
       { data: { id, version, versions } },
     );
   }
-  await openVersion(store, prefix, { version, ...options });
-  await writeCurrent(store, prefix, { version, replaces });
+  const region = await openVerified({ id, version, cache, signal }, { store, openIndex });
+  try {
+    throwIfCanceled(signal);
+    await writeCurrent(store, prefix, { version, replaces });
+    await enterInCatalog(store, region); // not canceled half way: the pointer has moved
+  } finally {
+    await region.close();
+  }
   return { replaced: replaces?.version };
+}
+
+/** Publishes the version that was in use before the present one. Errors: FILE_MISSING where there was none, those of `publishRegion`. */
+export async function rollBackRegion(
+  store: ObjectStore,
+  id: string,
+  options: PublishOptions,
+): Promise<{ version: string; replaced: string }> {
+  const pointer = await readCurrent(store, `regions/${id}`);
+  if (pointer?.previous === undefined) {
+    const versions = await listVersions(store, `regions/${id}`);
+    const known =
+      versions.length === 0 ? 'it has no version' : `geo2 region publish takes any of ${versions.join(', ')}`;
+    throw new Geo2Error('FILE_MISSING', `No earlier version of ${id} was in use in ${store.url}: ${known}.`, {
+      data: { id, versions },
+    });
+  }
+  await publishRegion(store, { id, version: pointer.previous }, options);
+  return { version: pointer.previous, replaced: pointer.version };
 }

@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import { Geo2Error, throwIfCanceled } from '../errors.ts';
-import { type Bounds, centreOf } from '../geo/bounds.ts';
+import { centreOf, toBbox } from '../geo/bounds.ts';
 import { mapTileAt } from '../geo/web-mercator.ts';
 import type { Model } from '../inference/model.ts';
-import { boundsOfTile, loadRegion, type OpenIndex, type Region } from '../retrieval/region.ts';
+import { boundsOfTile, loadRegion, type OpenIndex, type Region, readRegionManifest } from '../retrieval/region.ts';
 import type { RegionManifest } from '../retrieval/region-manifest.ts';
+import { extentBounds } from '../retrieval/stac.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import type { VersionCache } from '../storage/version-cache.ts';
 import { openVersion } from '../storage/versioned.ts';
 import { embedTiles } from './embed-tiles.ts';
 import { openImagery } from './imagery-archive.ts';
@@ -16,14 +18,15 @@ export interface VerifyRegionOptions {
   readonly id: string;
   /** The one in use when left out. */
   readonly version?: string | undefined;
-  readonly cacheDir?: string | undefined;
+  readonly cache?: VersionCache | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface VerifyRegionDeps {
   readonly store: ObjectStore;
   readonly openIndex: OpenIndex;
-  readonly model: { readonly name: string; readonly version: string; readonly width: number };
+  /** The one that must have embedded it; any will do where it is left out. */
+  readonly model?: { readonly name: string; readonly version: string; readonly width: number } | undefined;
   /** Imagery and model from which the region was built: a few tiles are embedded again and compared. */
   readonly origin?: { readonly source: ImagerySource; readonly model: Model } | undefined;
 }
@@ -41,13 +44,10 @@ const EXTENT_TOLERANCE_DEG = 1e-5;
  * the file: FILE_MISSING, FILE_CORRUPT, MANIFEST_INVALID, MODEL_MISMATCH, REGION_INVALID, INDEX_INVALID; also those of the origin.
  */
 export async function verifyRegion(options: VerifyRegionOptions, deps: VerifyRegionDeps): Promise<RegionManifest> {
-  const { id, version, cacheDir, signal } = options;
-  const local = await openVersion(deps.store, `regions/${id}`, { version, cacheDir, signal });
-  const region = await loadRegion(local, { openIndex: deps.openIndex, model: deps.model, expectedId: id });
+  const { id, version, cache, signal } = options;
+  const region = await openVerified({ id, version, cache, signal }, deps);
   try {
-    checkExtent(region);
-    await checkRows(region, signal);
-    await checkImagery(region);
+    await checkImagery(region, { sampled: true });
     if (deps.origin !== undefined) await checkEmbeddings(region, deps.origin, signal);
     return region.manifest;
   } finally {
@@ -55,14 +55,43 @@ export async function verifyRegion(options: VerifyRegionOptions, deps: VerifyReg
   }
 }
 
+/**
+ * What a version is checked for before it is served, and leaves it open: all of it, but for whether there is imagery at every
+ * place.
+ */
+export async function openVerified(
+  { id, version, cache, signal }: VerifyRegionOptions,
+  deps: Pick<VerifyRegionDeps, 'store' | 'openIndex' | 'model'>,
+): Promise<Region> {
+  const local = await openVersion(deps.store, `regions/${id}`, { version, cache, signal });
+  let region: Region | undefined;
+  try {
+    const model = deps.model ?? (await ownModel(local.dir));
+    region = await loadRegion(local, { openIndex: deps.openIndex, model, expectedId: id });
+    checkExtent(region);
+    await checkRows(region, signal);
+    await checkImagery(region, { sampled: false });
+    return region;
+  } catch (error) {
+    await region?.close();
+    await local.release?.();
+    throw error;
+  }
+}
+
+async function ownModel(dir: string): Promise<NonNullable<VerifyRegionDeps['model']>> {
+  const { model, embeddingWidth: width } = await readRegionManifest(dir);
+  return { ...model, width };
+}
+
 function checkExtent({ collection, bounds, manifest }: Region): void {
-  const [bbox = []] = collection.extent.spatial.bbox;
-  const [west = Number.NaN, south = Number.NaN] = bbox;
-  const [east = Number.NaN, north = Number.NaN] = bbox.slice(bbox.length / 2); // with heights there are six numbers
-  const found: Bounds = { west, south, east, north };
+  const found = extentBounds(collection);
   const sides = ['west', 'south', 'east', 'north'] as const;
   if (sides.every((side) => Math.abs(found[side] - bounds[side]) <= EXTENT_TOLERANCE_DEG)) return;
-  throw invalid(manifest.collection.file, `says that the region lies in ${bbox.join(', ')}; its tiles lie elsewhere`);
+  throw invalid(
+    manifest.collection.file,
+    `says that the region lies in ${toBbox(found).join(', ')}; its tiles lie elsewhere`,
+  );
 }
 
 async function checkRows({ index, manifest, tiles }: Region, signal: AbortSignal | undefined): Promise<void> {
@@ -86,7 +115,7 @@ async function checkRows({ index, manifest, tiles }: Region, signal: AbortSignal
   }
 }
 
-async function checkImagery({ dir, manifest, tiles }: Region): Promise<void> {
+async function checkImagery({ dir, manifest, tiles }: Region, { sampled }: { sampled: boolean }): Promise<void> {
   const { file, minZoom, maxZoom, tileType } = manifest.imagery;
   const archive = await openImagery(join(dir, file));
   try {
@@ -95,7 +124,7 @@ async function checkImagery({ dir, manifest, tiles }: Region): Promise<void> {
       throw invalid(file, `holds the zooms ${found}, the manifest says ${minZoom} to ${maxZoom}`);
     }
     if (archive.tileType !== tileType) throw invalid(file, `holds ${archive.tileType}, the manifest says ${tileType}`);
-    for (const ordinal of samplesOf(tiles.count)) {
+    for (const ordinal of sampled ? samplesOf(tiles.count) : []) {
       const centre = centreOf(boundsOfTile(tiles, ordinal));
       for (const zoom of new Set([minZoom, maxZoom])) {
         if ((await archive.tile(mapTileAt(centre, zoom))) !== undefined) continue;

@@ -13,26 +13,43 @@ import type { VectorIndex } from './vector-index.ts';
 
 export type { RegionTiles } from './tiles-table.ts';
 
-/** A region bundle in use: one version, checked, with its index open. */
-export interface Region {
+/** What is known of a region's version while it is not open. */
+export interface RegionFacts {
   readonly id: string;
   readonly version: string;
   readonly manifest: RegionManifest;
   readonly collection: StacCollection;
+  /** The smallest rectangle that holds every tile. */
+  readonly bounds: Bounds;
+}
+
+/** A region bundle in use: one version, checked, with its index open. */
+export interface Region extends RegionFacts {
   readonly tiles: RegionTiles;
   readonly index: VectorIndex;
   readonly calibration: Calibration;
   /** Where the bundle's files lie. */
   readonly dir: string;
-  /** The smallest rectangle that holds every tile. */
-  readonly bounds: Bounds;
   /** Ends the searches that run, then frees the index. */
   close(): Promise<void>;
 }
 
-/** The regions in use, loaded. */
+/** The regions in use. */
 export interface RegionSource {
-  list(): readonly Region[];
+  list(): readonly RegionFacts[];
+  /**
+   * Opens those of the ids that are in use, where they are not open yet, and keeps them open until they are released: a version
+   * that is replaced meanwhile is used to the end. Errors: MODEL_UNAVAILABLE where one cannot be opened, INVALID_REQUEST where they
+   * are more than may be open at one time, CANCELED.
+   */
+  hold(ids: readonly string[], options?: { signal?: AbortSignal | undefined }): Promise<HeldRegions>;
+  /** The ground that a region covers, as rectangles west, south, east, north that share no area. */
+  coverage(region: RegionFacts): readonly (readonly [number, number, number, number])[];
+}
+
+export interface HeldRegions {
+  readonly regions: readonly Region[];
+  release(): void;
 }
 
 export type OpenIndex = (path: string) => Promise<VectorIndex>;
@@ -49,7 +66,7 @@ export interface LoadRegionDeps {
  * FILE_MISSING, MANIFEST_INVALID, MODEL_MISMATCH, REGION_INVALID, INDEX_INVALID.
  */
 export async function loadRegion(local: LocalVersion, deps: LoadRegionDeps): Promise<Region> {
-  const manifest = await readStored(local.dir, 'manifest.json', RegionManifestSchema);
+  const manifest = await readRegionManifest(local.dir);
   checkIdentity(manifest, local.version, deps.expectedId);
   checkModel(manifest, deps.model);
 
@@ -70,8 +87,16 @@ export async function loadRegion(local: LocalVersion, deps: LoadRegionDeps): Pro
     calibration,
     dir: local.dir,
     bounds: boundsOfAll(tiles),
-    close: () => index.close(),
+    async close() {
+      await index.close();
+      await local.release?.();
+    },
   };
+}
+
+/** Of a bundle's folder. Errors: FILE_MISSING, MANIFEST_INVALID. */
+export function readRegionManifest(dir: string): Promise<RegionManifest> {
+  return readStored(dir, 'manifest.json', RegionManifestSchema);
 }
 
 /** The rectangle of the tile at an ordinal. */

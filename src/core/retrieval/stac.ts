@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { Bounds } from '../geo/bounds.ts';
 
 const NumberListSchema = z.array(z.number());
 const BboxSchema = NumberListSchema.refine((bbox) => bbox.length === 4 || bbox.length === 6, '4 or 6 numbers');
@@ -19,3 +20,11 @@ export const StacCollectionSchema = z.looseObject({
 });
 
 export type StacCollection = z.infer<typeof StacCollectionSchema>;
+
+/** The rectangle of a collection's whole extent. */
+export function extentBounds({ extent }: StacCollection): Bounds {
+  const [bbox = []] = extent.spatial.bbox;
+  const [west = Number.NaN, south = Number.NaN] = bbox;
+  const [east = Number.NaN, north = Number.NaN] = bbox.slice(bbox.length / 2); // with heights there are six numbers
+  return { west, south, east, north };
+}

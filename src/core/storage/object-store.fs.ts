@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream, type Dirent } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Geo2Error, throwIfCanceled } from '../errors.ts';
+import { codeOf, lockFile } from './file-lock.ts';
 import { checkKey, type ListedObject, type ObjectStore, type PutOptions, type StoredObject } from './object-store.ts';
 
 /** Names that a reader never sees: writes in progress and the locks of conditional writes. */
 const HIDDEN = /^\./;
-/** A writer holds a lock for milliseconds; one this old belongs to a process that died. */
-const STALE_LOCK_MS = 30_000;
-const LOCK_PATIENCE_MS = 5_000;
+/** A writer holds a lock for milliseconds. */
+const LOCK = { staleMs: 30_000, patienceMs: 5_000 };
 
 /**
  * A store in a folder. Objects are written to a hidden file beside their place, flushed to the disk and renamed, so a crash leaves the old
@@ -115,33 +115,13 @@ async function placeFile(temporary: string, path: string, key: string, condition
     return;
   }
   const { ifMatch } = conditions;
-  const unlock = await lock(path, key);
+  const unlock = await lockFile(join(dirname(path), `.${basename(path)}.lock`), LOCK);
+  if (unlock === undefined) throw conflict(key, 'another write holds it');
   try {
     if (ifMatch !== undefined && (await etagOf(path)) !== ifMatch) throw conflict(key, 'it has changed since');
     await rename(temporary, path);
   } finally {
     await unlock();
-  }
-}
-
-/** A lock file that only its creator removes; one left by a dead process is taken over after a while. */
-async function lock(path: string, key: string): Promise<() => Promise<void>> {
-  const name = `${path.slice(dirname(path).length + 1)}`;
-  const lockPath = join(dirname(path), `.${name}.lock`);
-  const startedAt = performance.now();
-  for (;;) {
-    const handle = await open(lockPath, 'wx').catch((cause: unknown) => {
-      if (codeOf(cause) !== 'EEXIST') throw cause;
-      return undefined;
-    });
-    if (handle !== undefined) {
-      await handle.close();
-      return () => rm(lockPath, { force: true });
-    }
-    const held = await stat(lockPath).catch(missingIsUndefined);
-    if (held !== undefined && Date.now() - held.mtimeMs > STALE_LOCK_MS) await rm(lockPath, { force: true });
-    else if (performance.now() - startedAt > LOCK_PATIENCE_MS) throw conflict(key, 'another write holds it');
-    else await new Promise((wake) => setTimeout(wake, 5));
   }
 }
 
@@ -205,10 +185,6 @@ async function flushFolder(folder: string): Promise<void> {
   }
 }
 
-function codeOf(cause: unknown): unknown {
-  return cause instanceof Error && 'code' in cause ? cause.code : undefined;
-}
-
 function missingIsUndefined(cause: unknown): undefined {
   if (['ENOENT', 'ENOTDIR'].includes(String(codeOf(cause)))) return undefined;
   throw new Geo2Error('STORE_FAILED', 'The store cannot be read.', { cause });
@@ -221,6 +197,8 @@ function conflict(key: string, why: string, cause?: unknown): Geo2Error {
 function asStoreError(key: string): (cause: unknown) => never {
   return (cause) => {
     if (cause instanceof Geo2Error) throw cause;
-    throw new Geo2Error('STORE_FAILED', `${key} cannot be written.`, { data: { key }, cause });
+    const isFull = ['ENOSPC', 'EDQUOT'].includes(String(codeOf(cause)));
+    const why = isFull ? `${key} cannot be written: the disk is full. Make room where the store is.` : undefined;
+    throw new Geo2Error('STORE_FAILED', why ?? `${key} cannot be written.`, { data: { key }, cause });
   };
 }

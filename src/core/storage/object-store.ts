@@ -60,20 +60,37 @@ export function checkKey(key: string): void {
 }
 
 /** The whole of an object that is known to be small (a pointer, a manifest); undefined when it is missing. */
+export function readBytes(
+  store: ObjectStore,
+  key: string,
+  options?: { maxBytes?: number; ifNoneMatch?: undefined; signal?: AbortSignal | undefined },
+): Promise<SmallObject | undefined>;
+/** The same, or `unchanged` where its etag still is `ifNoneMatch`. */
+export function readBytes(
+  store: ObjectStore,
+  key: string,
+  options: { maxBytes?: number; ifNoneMatch?: string | undefined; signal?: AbortSignal | undefined },
+): Promise<SmallObject | 'unchanged' | undefined>;
 export async function readBytes(
   store: ObjectStore,
   key: string,
-  options: { maxBytes?: number; signal?: AbortSignal | undefined } = {},
-): Promise<{ bytes: Uint8Array; etag: string } | undefined> {
-  const { maxBytes = 16 * 1024 * 1024, signal } = options;
-  const found = await store.get(key, { signal });
-  if (found === undefined || found === 'unchanged') return undefined;
+  options: { maxBytes?: number; ifNoneMatch?: string | undefined; signal?: AbortSignal | undefined } = {},
+): Promise<SmallObject | 'unchanged' | undefined> {
+  const { maxBytes = 16 * 1024 * 1024, ifNoneMatch, signal } = options;
+  const conditions = ifNoneMatch === undefined ? {} : { ifNoneMatch };
+  const found = await store.get(key, { range: { start: 0, end: maxBytes }, signal, ...conditions });
+  if (found === undefined || found === 'unchanged') return found;
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of found.body) chunks.push(chunk); // also where it is refused: what is begun is read to its end
   if (found.sizeBytes > maxBytes) {
     throw new Geo2Error('FILE_CORRUPT', `${key} has ${found.sizeBytes} bytes; at most ${maxBytes} are expected.`, {
       data: { file: key, sizeBytes: found.sizeBytes },
     });
   }
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of found.body) chunks.push(chunk);
   return { bytes: Buffer.concat(chunks), etag: found.etag };
+}
+
+export interface SmallObject {
+  readonly bytes: Uint8Array;
+  readonly etag: string;
 }

@@ -1,17 +1,19 @@
-import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { dirname } from 'node:path';
 import * as z from 'zod';
-import { Geo2Error, throwIfCanceled } from '../errors.ts';
-import { type FileFacts, FileFactsSchema, verifyFiles } from './checksums.ts';
+import { Geo2Error } from '../errors.ts';
+import { FileFactsSchema, verifyFiles } from './checksums.ts';
 import { type ObjectStore, readBytes } from './object-store.ts';
 import { parseStoredJson } from './stored-json.ts';
+import type { VersionCache } from './version-cache.ts';
 
 /** Names a version folder may have: what a semantic version and a time stamp need. */
 export const VersionSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'a version');
 
-const PointerSchema = z.strictObject({ version: VersionSchema });
+const PointerSchema = z.strictObject({
+  version: VersionSchema,
+  /** The one that was in use before: what a roll-back goes to. */
+  previous: VersionSchema.optional(),
+});
 const ListedFilesSchema = z.object({ files: z.array(FileFactsSchema) });
 
 /** A folder of an immutable version, on this machine, with every listed file verified. */
@@ -19,34 +21,60 @@ export interface LocalVersion {
   readonly version: string;
   /** Absolute path; the files may be memory-mapped and are never changed in place. */
   readonly dir: string;
+  /** Says that it is used no more, so that its place in the cache may be used; left out where it lies in the store itself. */
+  readonly release?: (() => Promise<void>) | undefined;
+}
+
+/** What a pointer says. */
+export interface Pointer {
+  readonly version: string;
+  readonly previous?: string | undefined;
+  readonly etag: string;
 }
 
 /** The version that `prefix/current.json` points at, with the pointer's etag; undefined when nothing is published. */
-export async function readCurrent(
+export async function readCurrent(store: ObjectStore, prefix: string): Promise<Pointer | undefined> {
+  const found = await pollCurrent(store, prefix, {});
+  return found === 'unchanged' ? undefined : found;
+}
+
+/** The same, or `unchanged` where the pointer's etag still is `ifNoneMatch`: one small request. */
+export async function pollCurrent(
   store: ObjectStore,
   prefix: string,
-): Promise<{ version: string; etag: string } | undefined> {
+  options: { ifNoneMatch?: string | undefined; signal?: AbortSignal | undefined },
+): Promise<Pointer | 'unchanged' | undefined> {
   const key = `${prefix}/current.json`;
-  const found = await readBytes(store, key, { maxBytes: 10_000 });
-  if (found === undefined) return undefined;
-  const { version } = parseStoredJson(PointerSchema, found.bytes, key);
-  return { version, etag: found.etag };
+  const found = await readBytes(store, key, { maxBytes: 10_000, ...options });
+  if (found === undefined || found === 'unchanged') return found;
+  return { ...parseStoredJson(PointerSchema, found.bytes, key), etag: found.etag };
 }
 
 /**
- * Moves the pointer: only over the pointer that `readCurrent` returned, or, without one, only where there is none.
- * Errors: STORE_CONFLICT when somebody else moved it meanwhile.
+ * Moves the pointer: only over the pointer that `readCurrent` returned, or, without one, only where there is none. It remembers
+ * the version that it replaces. Errors: STORE_CONFLICT when somebody else moved it meanwhile.
  */
 export async function writeCurrent(
   store: ObjectStore,
   prefix: string,
-  pointer: { version: string; replaces: { etag: string } | undefined },
+  { version, replaces }: { version: string; replaces: Pointer | undefined },
 ): Promise<void> {
-  const body = new TextEncoder().encode(`${JSON.stringify({ version: VersionSchema.parse(pointer.version) })}\n`);
-  await store.put(`${prefix}/current.json`, body, {
-    contentType: 'application/json',
-    ...(pointer.replaces === undefined ? { ifNoneMatch: '*' as const } : { ifMatch: pointer.replaces.etag }),
-  });
+  const previous = replaces?.version === version ? replaces.previous : replaces?.version;
+  const pointer = PointerSchema.parse({ version, ...(previous === undefined ? {} : { previous }) });
+  const body = new TextEncoder().encode(`${JSON.stringify(pointer)}\n`);
+  await store
+    .put(`${prefix}/current.json`, body, {
+      contentType: 'application/json',
+      ...(replaces === undefined ? { ifNoneMatch: '*' as const } : { ifMatch: replaces.etag }),
+    })
+    .catch((error: unknown) => {
+      if (!(error instanceof Geo2Error) || error.code !== 'STORE_CONFLICT') throw error;
+      throw new Geo2Error(
+        'STORE_CONFLICT',
+        `${prefix} was published by somebody else at the same time: look what is served now, and publish again if need be.`,
+        { data: { key: `${prefix}/current.json` }, cause: error },
+      );
+    });
 }
 
 /** Every complete version (one that has a manifest), oldest first where versions sort by time. */
@@ -60,69 +88,35 @@ export async function listVersions(store: ObjectStore, prefix: string): Promise<
 }
 
 /**
- * Brings a version onto this machine and verifies the size and sha256 of every file that its manifest lists. Without
- * `version` the pointer decides. In a local store the folder is used where it lies; from any other it is downloaded
- * into `cacheDir` (under a temporary name, then renamed).
+ * Brings a version onto this machine and verifies the size and sha256 of every file that its manifest lists. Without `version`
+ * the pointer decides. In a local store the folder is used where it lies; of any other the version is held in `cache`.
  *
- * Errors: FILE_MISSING (nothing published, no such version, a file is gone), FILE_CORRUPT (names the file), MANIFEST_INVALID.
+ * Errors: FILE_MISSING (nothing published, no such version, a file is gone), FILE_CORRUPT (names the file), MANIFEST_INVALID;
+ * those of the cache.
  */
 export async function openVersion(
   store: ObjectStore,
   prefix: string,
-  options: { version?: string | undefined; cacheDir?: string | undefined; signal?: AbortSignal | undefined } = {},
+  options: { version?: string | undefined; cache?: VersionCache | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<LocalVersion> {
+  const { cache, signal } = options;
   const version = options.version ?? (await readCurrent(store, prefix))?.version;
   if (version === undefined) {
     throw new Geo2Error('FILE_MISSING', `${prefix} has no published version in ${store.url}.`, { data: { prefix } });
   }
   const key = `${prefix}/${VersionSchema.parse(version)}/manifest.json`;
-  const manifest = await readBytes(store, key, { signal: options.signal });
+  const manifest = await readBytes(store, key, { signal });
   if (manifest === undefined) {
     throw new Geo2Error('FILE_MISSING', `${key} is missing in ${store.url}.`, { data: { file: key } });
   }
   const { files } = parseStoredJson(ListedFilesSchema, manifest.bytes, key);
-  const dir =
-    store.localPath === undefined
-      ? await download(store, `${prefix}/${version}`, files, options)
-      : dirname(store.localPath(key));
-  await verifyFiles(dir, files, { signal: options.signal });
-  return { version, dir };
-}
-
-async function download(
-  store: ObjectStore,
-  prefix: string,
-  files: readonly FileFacts[],
-  options: { cacheDir?: string | undefined; signal?: AbortSignal | undefined },
-): Promise<string> {
-  if (options.cacheDir === undefined) {
+  if (store.localPath !== undefined) {
+    const dir = dirname(store.localPath(key));
+    await verifyFiles(dir, files, { signal });
+    return { version, dir };
+  }
+  if (cache === undefined) {
     throw new Geo2Error('STORE_FAILED', `${store.url} is not local: a cache folder is needed.`, { data: { prefix } });
   }
-  const target = join(options.cacheDir, prefix);
-  if (await isVerified(target, files)) return target;
-  const temporary = `${target}.${process.pid}.part`;
-  try {
-    for (const path of [...files.map((file) => file.path), 'manifest.json']) {
-      throwIfCanceled(options.signal);
-      const found = await store.get(`${prefix}/${path}`, { signal: options.signal });
-      if (found === undefined || found === 'unchanged') {
-        throw new Geo2Error('FILE_MISSING', `${prefix}/${path} is missing in ${store.url}.`, { data: { file: path } });
-      }
-      await mkdir(dirname(join(temporary, path)), { recursive: true });
-      await pipeline(found.body, createWriteStream(join(temporary, path)));
-    }
-    await verifyFiles(temporary, files, { signal: options.signal });
-    await rm(target, { recursive: true, force: true });
-    await rename(temporary, target);
-  } finally {
-    await rm(temporary, { recursive: true, force: true });
-  }
-  return target;
-}
-
-function isVerified(dir: string, files: readonly FileFacts[]): Promise<boolean> {
-  return verifyFiles(dir, files).then(
-    () => true,
-    () => false,
-  );
+  return { version, ...(await cache.hold({ store, prefix, version, files, manifest: manifest.bytes }, { signal })) };
 }

@@ -100,7 +100,9 @@ describe('a region built from a view set', () => {
     expect(verified).toEqual(built);
 
     expect(await listRegions(store)).toEqual([{ id: 'painted', versions: ['v1'], current: undefined }]);
-    expect(await publishRegion(store, { id: 'painted', version: 'v1' })).toEqual({ replaced: undefined });
+    expect(await publishRegion(store, { id: 'painted', version: 'v1' }, { openIndex: openExactIndex })).toEqual({
+      replaced: undefined,
+    });
     expect(await listRegions(store)).toEqual([{ id: 'painted', versions: ['v1'], current: 'v1' }]);
 
     const index = await openExactIndex(store.localPath('regions/painted/v1/index.faiss'));
@@ -205,7 +207,9 @@ describe('a region built from a view set', () => {
       const refusal = { code: 'FILE_CORRUPT', data: { file } };
       const deps = { store, openIndex: openExactIndex, model: identity() };
       await expect(verifyRegion({ id: 'painted', version: 'v1' }, deps)).rejects.toMatchObject(refusal);
-      await expect(publishRegion(store, { id: 'painted', version: 'v1' })).rejects.toMatchObject(refusal);
+      await expect(
+        publishRegion(store, { id: 'painted', version: 'v1' }, { openIndex: openExactIndex }),
+      ).rejects.toMatchObject(refusal);
     },
   );
 });
@@ -342,5 +346,7 @@ describe('building', () => {
 
 test('publishing what was never built says what there is', async () => {
   const store = await emptyStore();
-  await expect(publishRegion(store, { id: 'nowhere', version: 'v9' })).rejects.toThrow(/build one first/);
+  await expect(publishRegion(store, { id: 'nowhere', version: 'v9' }, { openIndex: openExactIndex })).rejects.toThrow(
+    /build one first/,
+  );
 });

@@ -2,7 +2,7 @@ import { type Bounds, unionOf } from '#core/geo/bounds.ts';
 import { createLocalFrame } from '#core/geo/local-frame.ts';
 import type { LonLat } from '#core/geo/units.ts';
 import type { Calibration } from '#core/inference/manifest.ts';
-import type { Region } from '#core/retrieval/region.ts';
+import type { Region, RegionSource } from '#core/retrieval/region.ts';
 import { createExactIndex } from '#core/retrieval/vector-index.exact.ts';
 import { TILE_M } from './simulated-search.ts';
 
@@ -111,4 +111,13 @@ function vectorAt(query: Float32Array, similarity: number): number[] {
   const length = Math.hypot(...other);
   const rest = Math.sqrt(Math.max(0, 1 - similarity ** 2));
   return Array.from(query, (value, i) => similarity * value + (rest * (other[i] ?? 0)) / length);
+}
+
+/** Regions that are open, all of them, as long as the test. */
+export function regionsOf(regions: readonly Region[]): RegionSource {
+  return {
+    list: () => regions,
+    hold: async (ids) => ({ regions: regions.filter(({ id }) => ids.includes(id)), release() {} }),
+    coverage: ({ bounds: { west, south, east, north } }) => [[west, south, east, north]],
+  };
 }

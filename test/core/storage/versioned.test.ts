@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFsObjectStore } from '#core/storage/object-store.fs.ts';
 import type { ObjectStore } from '#core/storage/object-store.ts';
+import { createVersionCache } from '#core/storage/version-cache.ts';
 import { listVersions, openVersion, readCurrent, writeCurrent } from '#core/storage/versioned.ts';
 
 const bytes = (value: string): Uint8Array => new TextEncoder().encode(value);
@@ -89,16 +90,17 @@ describe('opening a version', () => {
       delete: store.delete,
       deleteFolder: store.deleteFolder,
     };
-    const cacheDir = await mkdtemp(join(tmpdir(), 'geo2-cache-'));
-    const first = await openVersion(remote, 'regions/a', { version: '1', cacheDir });
-    expect(first.dir).toBe(join(cacheDir, 'regions/a/1'));
+    const cache = createVersionCache({ dir: await mkdtemp(join(tmpdir(), 'geo2-cache-')), maxBytes: 1_000 });
+    const first = await openVersion(remote, 'regions/a', { version: '1', cache });
     expect(await readFile(join(first.dir, 'golden/tiles.bin'), 'utf8')).toBe('tiles');
     const readsOfFirst = reads;
     const modifiedMs = (await stat(join(first.dir, 'index.faiss'))).mtimeMs;
-    await openVersion(remote, 'regions/a', { version: '1', cacheDir });
+    const second = await openVersion(remote, 'regions/a', { version: '1', cache });
+    expect(second.dir).toBe(first.dir);
     expect(reads - readsOfFirst).toBe(1); // the manifest only
     expect((await stat(join(first.dir, 'index.faiss'))).mtimeMs).toBe(modifiedMs);
     await expect(openVersion(remote, 'regions/a', { version: '1' })).rejects.toThrow('cache folder');
+    for (const { release } of [first, second]) await release?.();
   });
 });
 
@@ -118,6 +120,15 @@ describe('the pointer', () => {
       code: 'STORE_CONFLICT',
     });
     expect((await readCurrent(store, 'regions/a'))?.version).toBe('2');
+  });
+
+  test('remembers the version that it replaced, also when it is written again', async () => {
+    await writeCurrent(store, 'regions/a', { version: '1', replaces: undefined });
+    expect(await readCurrent(store, 'regions/a')).toMatchObject({ version: '1' });
+    for (const version of ['2', '2']) {
+      await writeCurrent(store, 'regions/a', { version, replaces: await readCurrent(store, 'regions/a') });
+      expect(await readCurrent(store, 'regions/a')).toMatchObject({ version: '2', previous: '1' });
+    }
   });
 
   test.each(['{', '[]', '{"version":"../1"}', '{"version":"1","more":true}', '\uD800'])(

@@ -1,0 +1,52 @@
+import { basename, dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Config } from './config.ts';
+import { Geo2Error } from './core/errors.ts';
+import type { VersionCache } from './core/storage/version-cache.ts';
+import { type LocalVersion, openVersion, type Pointer, pollCurrent } from './core/storage/versioned.ts';
+import { openObjectStore } from './object-store.ts';
+
+/** The released versions of one model, in a folder or in a store. */
+export interface ModelStore {
+  readonly name: string;
+  /**
+   * Versions that may be served, the pointer's own first, the one before second; only the one that the settings name where they
+   * do. Errors: FILE_MISSING where nothing is published, MANIFEST_INVALID, those of the store.
+   */
+  versions(): Promise<readonly string[]>;
+  /** Where a version lies on this machine; the model verifies its files itself. */
+  open(version: string, cache: VersionCache): Promise<LocalVersion>;
+}
+
+export async function openModelStore(config: Pick<Config, 'modelDir' | 'modelVersion' | 's3'>): Promise<ModelStore> {
+  const { modelDir, modelVersion } = config;
+  const name = basename(modelDir);
+  const parent = dirname(modelDir);
+  const isRemote = modelDir.startsWith('s3:');
+  const store = await openObjectStore(isRemote ? parent : pathToFileURL(parent).href, config);
+  let seen: Pointer | undefined;
+
+  return {
+    name,
+    async versions() {
+      if (modelVersion !== undefined) return [modelVersion];
+      const found = await pollCurrent(store, name, { ifNoneMatch: seen?.etag });
+      if (found !== 'unchanged') seen = found;
+      if (seen === undefined) throw nothingReleased(modelDir);
+      const { version, previous } = seen;
+      return previous === undefined ? [version] : [version, previous];
+    },
+    async open(version, cache) {
+      if (!isRemote) return { version, dir: join(modelDir, version) };
+      return openVersion(store, name, { version, cache });
+    },
+  };
+}
+
+function nothingReleased(modelDir: string): Geo2Error {
+  return new Geo2Error(
+    'FILE_MISSING',
+    `There is no current.json in ${modelDir}: point GEO2_MODEL_DIR at a released model's folder, or set GEO2_MODEL_VERSION.`,
+    { data: { file: 'current.json' } },
+  );
+}

@@ -1,0 +1,282 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import { connect, createServer as createTcpServer, type Socket } from 'node:net';
+import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { createS3ObjectStore, type S3ObjectStoreOptions } from '#core/storage/object-store.s3.ts';
+import type { ObjectStore } from '#core/storage/object-store.ts';
+import { objectStoreContract } from '../../contract/object-store.ts';
+import { findSeaweedfs, startSeaweedfs, type TestS3 } from '../../seaweedfs.ts';
+
+const PART_BYTES = 5 * 1024 * 1024; // the least that S3 allows
+const seaweedfs = await findSeaweedfs();
+if (seaweedfs === undefined) console.warn('SeaweedFS is not installed: the S3 store is not tested (make setup-all)');
+
+let s3: TestS3;
+beforeAll(async () => {
+  if (seaweedfs === undefined) return;
+  s3 = await startSeaweedfs();
+  await s3.createBucket('contract');
+}, 90_000);
+afterAll(async () => s3?.stop());
+
+function storeOf(options: Partial<S3ObjectStoreOptions> = {}): ObjectStore {
+  return createS3ObjectStore({
+    url: `s3://contract/${randomUUID()}`,
+    endpoint: s3.endpoint,
+    credentials: s3.credentials,
+    patienceMs: 1_000,
+    partBytes: PART_BYTES,
+    ...options,
+  });
+}
+
+async function bytesOf(store: ObjectStore, key: string): Promise<Buffer> {
+  const found = await store.get(key);
+  if (found === undefined || found === 'unchanged') throw new Error(`${key} is not there`);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of found.body) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+async function* inPieces(bytes: Uint8Array, size = 700_000): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+describe.skipIf(seaweedfs === undefined)('a store in S3', () => {
+  objectStoreContract(async () => storeOf());
+
+  test.each([PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 4 * PART_BYTES + 12_345])(
+    'gives back %i bytes that were streamed',
+    async (size) => {
+      const store = storeOf();
+      const content = randomBytes(size);
+      const { etag } = await store.put('large', inPieces(content));
+      expect((await bytesOf(store, 'large')).equals(content)).toBe(true);
+      expect(await store.get('large', { ifNoneMatch: etag })).toBe('unchanged');
+    },
+  );
+
+  test('lets one of many large writes win', async () => {
+    const store = storeOf();
+    const contents = [0, 1, 2].map(() => randomBytes(PART_BYTES + 1));
+    const outcomes = await Promise.allSettled(
+      contents.map((content) => store.put('large', inPieces(content), { ifNoneMatch: '*' })),
+    );
+    const winners = outcomes.flatMap(({ status }, i) => (status === 'fulfilled' ? [i] : []));
+    expect(winners).toHaveLength(1);
+    expect((await bytesOf(store, 'large')).equals(contents[winners[0] ?? 0] ?? Buffer.of())).toBe(true);
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'STORE_CONFLICT' });
+    }
+  });
+
+  test('leaves nothing of a large write whose source fails, and none in progress', async () => {
+    const store = storeOf();
+    async function* source() {
+      yield randomBytes(2 * PART_BYTES);
+      throw new Error('the line went dead');
+    }
+    await expect(store.put('versions/large', source())).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    expect(await store.get('versions/large')).toBeUndefined();
+    await store.deleteFolder('versions');
+  });
+
+  test('notices bytes that are not those that were written', async () => {
+    const { endpoint, credentials } = s3;
+    const client = new S3Client({ endpoint, credentials, region: 'us-east-1', forcePathStyle: true });
+    const Metadata = { 'geo2-sha256': createHash('sha256').update('right').digest('hex') };
+    const prefix = randomUUID();
+    await client.send(new PutObjectCommand({ Bucket: 'contract', Key: `${prefix}/a`, Body: 'wrong', Metadata }));
+    client.destroy();
+    await expect(bytesOf(storeOf({ url: `s3://contract/${prefix}` }), 'a')).rejects.toMatchObject({
+      code: 'FILE_CORRUPT',
+      data: { file: 'a' },
+    });
+  });
+
+  test('stores with other prefixes of a bucket do not see each other', async () => {
+    const [one, two] = [storeOf({ url: 's3://contract/one' }), storeOf({ url: 's3://contract/one-more/deep/' })];
+    await one.put('a', Buffer.from('1'));
+    await two.put('a', Buffer.from('2'));
+    expect((await bytesOf(one, 'a')).toString()).toBe('1');
+    expect(two.url).toBe('s3://contract/one-more/deep');
+    const keys: string[] = [];
+    for await (const { key } of one.list('')) keys.push(key);
+    expect(keys).toEqual(['a']);
+  });
+});
+
+describe.skipIf(seaweedfs === undefined)('what a person is told', () => {
+  const failureOf = async (store: ObjectStore): Promise<string> => {
+    const error: unknown = await store.put('a', Buffer.from('1')).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(error).toMatchObject({ code: 'STORE_FAILED' });
+    return error instanceof Error ? error.message : '';
+  };
+
+  test('of a bucket that is not there', async () => {
+    const store = storeOf({ url: 's3://no-such-bucket/geo2' });
+    expect(await failureOf(store)).toMatch(/There is no bucket no-such-bucket at http.*GEO2_STORE/);
+    await expect(store.get('a')).rejects.toThrow('There is no bucket');
+  });
+
+  test('of a key that nobody has', async () => {
+    const credentials = { accessKeyId: 'nobody', secretAccessKey: 'nothing' };
+    expect(await failureOf(storeOf({ credentials }))).toMatch(/does not know the access key.*AWS_ACCESS_KEY_ID/);
+  });
+
+  test('of another key’s secret', async () => {
+    const credentials = { ...s3.credentials, secretAccessKey: 'wrong' };
+    expect(await failureOf(storeOf({ credentials }))).toMatch(/secret is not.*AWS_SECRET_ACCESS_KEY/);
+  });
+
+  test('of credentials that may only read', async () => {
+    expect(await failureOf(storeOf({ credentials: s3.reader }))).toMatch(/s3:PutObject/);
+  });
+
+  test('of an address where nothing answers', async () => {
+    expect(await failureOf(storeOf({ endpoint: 'http://127.0.0.1:1', patienceMs: 100 }))).toMatch(
+      /http:\/\/127\.0\.0\.1:1 cannot be reached \(ECONNREFUSED\).*GEO2_S3_ENDPOINT/,
+    );
+  });
+
+  test('of something that is no S3 server', async () => {
+    const server = createServer((_request, response) => {
+      response.writeHead(404, { 'content-type': 'text/html' }).end('<html>nothing here</html>');
+    }).listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await new Promise((resolve) => server.once('listening', resolve));
+    const address = server.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    expect(await failureOf(storeOf({ endpoint: `http://127.0.0.1:${port}` }))).toMatch(/HTTP 404.*GEO2_S3_ENDPOINT/);
+  });
+});
+
+describe.skipIf(seaweedfs === undefined)('a line that breaks', () => {
+  /** Passes connections on to the server until it is told to cut them. */
+  async function startLine(): Promise<{ endpoint: string; cutAfter(bytes: number): void; down(): void; up(): void }> {
+    const target = Number(new URL(s3.endpoint).port);
+    const sockets = new Set<Socket>();
+    let left = Number.POSITIVE_INFINITY;
+    let isDown = false;
+    const server = createTcpServer((socket) => {
+      if (isDown) return void socket.destroy();
+      const upstream = connect(target, '127.0.0.1');
+      for (const end of [socket, upstream]) {
+        sockets.add(end);
+        end.on('error', () => {});
+        end.on('close', () => {
+          sockets.delete(end);
+          socket.destroy();
+          upstream.destroy();
+        });
+      }
+      socket.pipe(upstream);
+      upstream.on('data', (chunk: Buffer) => {
+        const passed = chunk.subarray(0, left);
+        left -= passed.length;
+        socket.write(passed);
+        if (left > 0) return;
+        left = Number.POSITIVE_INFINITY; // one cut
+        setTimeout(() => socket.destroy(), 20);
+        upstream.destroy();
+      });
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    });
+    const address = server.address();
+    if (typeof address !== 'object' || address === null) throw new Error('there is no port');
+    return {
+      endpoint: `http://127.0.0.1:${address.port}`,
+      cutAfter(bytes) {
+        left = bytes;
+      },
+      down() {
+        isDown = true;
+        for (const socket of sockets) socket.destroy();
+      },
+      up() {
+        isDown = false;
+      },
+    };
+  }
+
+  test('is read on where it broke', async () => {
+    const url = `s3://contract/${randomUUID()}`;
+    const content = randomBytes(4_000_000);
+    await storeOf({ url }).put('a', content);
+    const line = await startLine();
+    const store = storeOf({ url, endpoint: line.endpoint, patienceMs: 10_000 });
+    line.cutAfter(1_500_000);
+    expect((await bytesOf(store, 'a')).equals(content)).toBe(true);
+  });
+
+  test('is read on never in another version', async () => {
+    const url = `s3://contract/${randomUUID()}`;
+    const direct = storeOf({ url });
+    await direct.put('a', randomBytes(4_000_000));
+    const line = await startLine();
+    const store = storeOf({ url, endpoint: line.endpoint, patienceMs: 10_000 });
+    line.cutAfter(1_000_000);
+    const found = await store.get('a');
+    if (found === undefined || found === 'unchanged') throw new Error('it is there');
+    await direct.put('a', randomBytes(4_000_000));
+    const reading = (async () => {
+      for await (const _ of found.body);
+    })();
+    await expect(reading).rejects.toMatchObject({ code: 'STORE_FAILED', message: expect.stringMatching('replaced') });
+  });
+
+  test('is waited for in the middle of a large write', async () => {
+    const line = await startLine();
+    const url = `s3://contract/${randomUUID()}`;
+    const store = storeOf({ url, endpoint: line.endpoint, patienceMs: 30_000 });
+    const content = randomBytes(3 * PART_BYTES);
+    async function* source() {
+      yield content.subarray(0, 2 * PART_BYTES);
+      line.down();
+      setTimeout(line.up, 1_500);
+      yield content.subarray(2 * PART_BYTES);
+    }
+    await store.put('a', source());
+    expect((await bytesOf(storeOf({ url }), 'a')).equals(content)).toBe(true);
+  });
+
+  test('that lost the answer of a conditional write does not turn the winner into a loser', async () => {
+    const line = await startLine();
+    const store = storeOf({ endpoint: line.endpoint, patienceMs: 10_000 });
+    const { etag } = await store.put('pointer', Buffer.from('1'));
+    line.cutAfter(1);
+    await store.put('pointer', Buffer.from('2'), { ifMatch: etag });
+    expect((await bytesOf(store, 'pointer')).toString()).toBe('2');
+  });
+
+  test('gives up with a reason when it stays away', async () => {
+    const line = await startLine();
+    const store = storeOf({ endpoint: line.endpoint, patienceMs: 500 });
+    await store.put('a', Buffer.from('1'));
+    line.down();
+    await expect(store.get('a')).rejects.toThrow('cannot be reached');
+  });
+});
+
+describe.skipIf(seaweedfs === undefined)('the clock', () => {
+  test('may be an hour off: the server’s own is taken', async () => {
+    const store = storeOf({ clockOffsetMs: -3_600_000 });
+    await store.put('a', Buffer.from('1'));
+    expect((await bytesOf(store, 'a')).toString()).toBe('1');
+  });
+});
+
+test.each(['s3://', 's3://a/b', 's3://Bucket/x', 's3://bucket/../x', 'file:///srv', 'bucket'])(
+  'the URL %j is refused',
+  (url) => {
+    expect(() => createS3ObjectStore({ url })).toThrow();
+  },
+);
