@@ -172,7 +172,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
 }
 
 /** The folder of the version that is asked for, or that `current.json` points at. */
-async function modelVersionDir({ modelDir, modelVersion }: Config): Promise<string> {
+export async function modelVersionDir({ modelDir, modelVersion }: Config): Promise<string> {
   if (modelVersion !== undefined) return join(modelDir, modelVersion);
   const store = createFsObjectStore({ url: pathToFileURL(dirname(modelDir)).href });
   const current = await readCurrent(store, basename(modelDir));
