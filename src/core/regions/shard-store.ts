@@ -109,7 +109,11 @@ export async function mergeRegion(
   if (await exists(store, `regions/${id}/${version}/`)) {
     throw new Geo2Error('STORE_CONFLICT', `regions/${id}/${version} exists already: versions are never changed.`);
   }
-  const createdAt = parts.map(({ facts }) => facts.createdAt).sort().at(-1) ?? first.facts.createdAt;
+  const createdAt =
+    parts
+      .map(({ facts }) => facts.createdAt)
+      .sort()
+      .at(-1) ?? first.facts.createdAt;
   const facts = { ...first.facts, createdAt };
   const manifest = await assembleRegion({ facts, parts, staging, store, writeIndex, onWritten, signal });
   await store.deleteFolder(prefix);

@@ -73,7 +73,9 @@ async function sample(
 ): Promise<{ training: Float32Array; heldOut: readonly HeldOut[] }> {
   const tileCount = Math.floor(rowCount / rowsPerTile);
   const asked = Math.min(HELD_OUT, Math.floor(tileCount / 4));
-  const held = new Set(Array.from({ length: asked }, (_, i) => Math.floor(((i + 0.5) * tileCount) / asked) * rowsPerTile));
+  const held = new Set(
+    Array.from({ length: asked }, (_, i) => Math.floor(((i + 0.5) * tileCount) / asked) * rowsPerTile),
+  );
   const every = Math.max(1, Math.floor(rowCount / (nlist * TRAINING_ROWS)));
   const training = new Float32Array(Math.ceil(rowCount / every) * width);
   const heldOut: HeldOut[] = [];

@@ -102,7 +102,11 @@ function joined(vectors: readonly Float32Array[]): Float32Array {
  * As many lists more as a selection leaves fewer rows in each: so many rows are compared as without one, and in a small selection
  * all are.
  */
-function listsToVisit({ nlist, nprobe }: IvfFacts, { rowsPerTile, tiles, orientation }: RowSelection, rowCount: number) {
+function listsToVisit(
+  { nlist, nprobe }: IvfFacts,
+  { rowsPerTile, tiles, orientation }: RowSelection,
+  rowCount: number,
+) {
   const ofTiles = tiles === undefined ? 1 : (tiles.length * rowsPerTile) / rowCount;
   const share = orientation === undefined ? ofTiles : ofTiles / rowsPerTile;
   return Math.max(1, Math.min(nlist, Math.ceil(nprobe / share)));
