@@ -19,9 +19,10 @@ import {
 } from './core/regions/lineup.ts';
 import { createPointers } from './core/regions/pointers.ts';
 import { openVerified } from './core/regions/verify.ts';
-import type { OpenIndex, RegionFacts, RegionSource } from './core/retrieval/region.ts';
+import type { RegionFacts, RegionSource } from './core/retrieval/region.ts';
 import type { ObjectStore } from './core/storage/object-store.ts';
 import { NO_TRACER, type Tracer } from './core/tracing/tracer.ts';
+import { chooseIndex } from './index-choice.ts';
 import { openModelStore } from './model-store.ts';
 import { openObjectStore, openVersionCache } from './object-store.ts';
 
@@ -236,28 +237,4 @@ function tell({ type, name, version, outcome, error }: Reload, logger: EngineDep
   const reason = error instanceof Error ? error.message : String(error);
   const file = error instanceof Geo2Error ? error.data.file : undefined;
   logger.error({ [type]: name, version, file, err: error }, `${type} ${name} cannot be loaded: ${reason}`);
-}
-
-/** FAISS where its binding is built, else the exact index, which says so. */
-async function chooseIndex(
-  asked: Config['vectorIndex'],
-  logger: EngineDeps['logger'],
-): Promise<{ openIndex: OpenIndex; index: 'faiss' | 'exact' }> {
-  if (asked !== 'exact') {
-    try {
-      const { openFaissIndex } = await import('./core/retrieval/vector-index.faiss.ts');
-      const { faissVersion } = await import('#native/faiss');
-      faissVersion(); // the binding is loaded at its first use: here, while there is another way
-      return { openIndex: (path) => openFaissIndex(path), index: 'faiss' };
-    } catch (cause) {
-      if (asked === 'faiss') {
-        throw new Geo2Error('INDEX_INVALID', 'FAISS is asked for, and its binding is not built: run `make setup`.', {
-          cause,
-        });
-      }
-      logger.warn({ err: cause }, 'FAISS is not built here (`make setup` builds it): searching with the exact index');
-    }
-  }
-  const { openExactIndex } = await import('./core/retrieval/vector-index.exact.ts');
-  return { openIndex: (path) => openExactIndex(path), index: 'exact' };
 }

@@ -43,6 +43,23 @@ export async function openModelStore(config: Pick<Config, 'modelDir' | 'modelVer
   };
 }
 
+/** Looks at the folder of the version that is asked for, or in use. Errors: those of a `ModelStore`, and of `look`. */
+export async function openCurrentModel<T>(
+  config: Pick<Config, 'modelDir' | 'modelVersion' | 's3'>,
+  cache: VersionCache,
+  look: (dir: string) => Promise<T>,
+): Promise<T> {
+  const models = await openModelStore(config);
+  const [version] = await models.versions();
+  if (version === undefined) throw nothingReleased(config.modelDir);
+  const local = await models.open(version, cache);
+  try {
+    return await look(local.dir);
+  } finally {
+    await local.release?.();
+  }
+}
+
 function nothingReleased(modelDir: string): Geo2Error {
   return new Geo2Error(
     'FILE_MISSING',

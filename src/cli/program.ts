@@ -34,6 +34,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./region-build.ts')).regionBuild,
   },
   {
+    name: 'region merge',
+    summary: 'join the parts of a region that were built apart',
+    load: async () => (await import('./region-merge.ts')).regionMerge,
+  },
+  {
     name: 'region verify',
     summary: 'check every file of a region',
     load: async () => (await import('./region-verify.ts')).regionVerify,

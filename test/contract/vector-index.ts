@@ -15,6 +15,8 @@ import { temporaryFolder } from '../temporary.ts';
 export interface VectorIndexDriver {
   open(path: string): Promise<VectorIndex>;
   write(path: string, content: IndexContent): Promise<void>;
+  /** Random cases of each property; 60 unless an index takes long to make. */
+  readonly cases?: number;
 }
 
 /** Vectors of small whole numbers: products are exact however they are summed, so ties are real ties. */
@@ -106,7 +108,7 @@ export function vectorIndexContract(driver: VectorIndexDriver): void {
           expect(await index.search(query, { k, rows: selection })).toEqual(bySorting(content, query, k, selection));
           await index.close();
         }),
-        { numRuns: 60 },
+        { numRuns: driver.cases ?? 60 },
       );
     });
 
@@ -171,7 +173,7 @@ export function vectorIndexContract(driver: VectorIndexDriver): void {
           expect(found).toEqual(groupsBySorting(content, queries, { k, rowsPerGroup, rows: selection }));
           await index.close();
         }),
-        { numRuns: 60 },
+        { numRuns: driver.cases ?? 60 },
       );
     });
 
@@ -253,7 +255,12 @@ export function vectorIndexContract(driver: VectorIndexDriver): void {
       await expect(index.search(query, { k: 4 })).rejects.toMatchObject({ code: 'INDEX_INVALID' });
       await index.close();
     });
+  });
+}
 
+/** What every index that is a file of its own promises besides. */
+export function vectorIndexFileContract(driver: VectorIndexDriver): void {
+  describe('the file of a vector index', () => {
     test('the file of one adapter is the file of the other, byte by byte', async () => {
       const path = join(await temporaryFolder(), 'index.faiss');
       await driver.write(path, { width: 2, vectors: Float32Array.of(1, 2, 3, 4) });

@@ -14,8 +14,9 @@ import { buildRegion } from '../../src/core/regions/build.ts';
 import { viewSetImagery } from '../../src/core/regions/imagery-source.ts';
 import { publishRegion } from '../../src/core/regions/publish.ts';
 import type { Region } from '../../src/core/retrieval/region.ts';
-import { openExactIndex, writeExactIndex } from '../../src/core/retrieval/vector-index.exact.ts';
+import { openExactIndex } from '../../src/core/retrieval/vector-index.exact.ts';
 import type { VectorIndex } from '../../src/core/retrieval/vector-index.ts';
+import { writeFlatRegionIndex } from '../../src/core/retrieval/vector-index-file.ts';
 import { createFsObjectStore } from '../../src/core/storage/object-store.fs.ts';
 import { startEngine } from '../../src/engine.ts';
 import { createLogger } from '../../src/logging.ts';
@@ -192,7 +193,7 @@ async function buildHelsinki(config: Config): Promise<void> {
       attribution: 'National Land Survey of Finland, orthophotos 2020',
       capturedAt: { start: '2020-01-01T00:00:00Z', end: '2020-12-31T23:59:59Z' },
     };
-    const deps = { model: engine.model, store, writeIndex: writeExactIndex, now: () => new Date() };
+    const deps = { model: engine.model, store, writeIndex: writeFlatRegionIndex, now: () => new Date() };
     await buildRegion({ source, ...REGION, ...about }, deps);
     await publishRegion(store, REGION, { openIndex: openExactIndex });
   } finally {

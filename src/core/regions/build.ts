@@ -1,27 +1,23 @@
-import { createReadStream } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { canceled, Geo2Error } from '../errors.ts';
-import { type Bounds, centreOf, toBbox, unionOf } from '../geo/bounds.ts';
-import { metresPerPixel } from '../geo/web-mercator.ts';
 import type { Model } from '../inference/model.ts';
 import { RegionIdSchema, type RegionManifest } from '../retrieval/region-manifest.ts';
-import type { StacCollection } from '../retrieval/stac.ts';
-import type { IndexContent } from '../retrieval/vector-index.ts';
-import { measureFile } from '../storage/checksums.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { embedTiles } from './embed-tiles.ts';
+import { assembleRegion, type RegionFacts, RegionFactsSchema, type WriteIndex } from './assemble.ts';
 import type { ImagerySource } from './imagery-source.ts';
-import { openPmtilesWriter } from './pmtiles-writer.ts';
-import { renderPyramid, type ZoomRange, zoomRangeOf } from './pyramid.ts';
-import { type Area, MAX_OVERLAP, type PlannedTile, planTiles } from './tile-grid.ts';
-import { tilesParquet } from './tiles-file.ts';
+import { buildShard, type FinishedChunks, planShard, type Shard, type ShardPlan } from './shard.ts';
+import { storeShard } from './shard-store.ts';
+import { type Area, MAX_OVERLAP } from './tile-grid.ts';
+import { openWorkFolder, type WorkFolder } from './work-folder.ts';
 
 export interface BuildRegionOptions {
   readonly source: ImagerySource;
+  /** Tells this source from others and from itself after a change: work for another one is not gone on with. */
+  readonly identity?: string | undefined;
   readonly id: string;
-  /** Name of the version's folder; must not exist yet. */
+  /** Name of the version's folder; must not exist yet. One that a resumed build began with goes before it. */
   readonly version: string;
   readonly area?: Area | undefined;
   /** Metres of a tile's side; only the model's own size makes sense to it. */
@@ -30,12 +26,16 @@ export interface BuildRegionOptions {
   readonly overlap?: number | undefined;
   /** Orientations per tile; the model's recommendation unless asked. */
   readonly headings?: number | undefined;
+  /** Where finished parts are kept until the region is whole, so that a build that was killed goes on; undefined: nowhere. */
+  readonly work?: string | undefined;
   readonly licence: string;
   readonly attribution: string;
   readonly description?: string | undefined;
   readonly capturedAt?: { readonly start: string; readonly end: string } | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: BuildProgress) => void) | undefined;
+  /** Told when parts of an earlier run are found. */
+  readonly onResume?: ((facts: { version: string }) => void) | undefined;
 }
 
 export interface BuildProgress {
@@ -50,84 +50,128 @@ type Report = (stage: BuildProgress['stage'], done: number, total: number) => vo
 
 export interface BuildRegionDeps {
   readonly model: Model;
+  /** The same model in other processes, which work beside it. */
+  readonly helpers?: readonly Model[] | undefined;
   readonly store: ObjectStore;
-  readonly writeIndex: (path: string, content: IndexContent) => Promise<void>;
+  readonly writeIndex: WriteIndex;
   /** The present. */
   readonly now: () => Date;
 }
 
-const FILES = {
-  tiles: 'tiles.parquet',
-  index: 'index.faiss',
-  imagery: 'imagery.pmtiles',
-  collection: 'collection.json',
-  calibration: 'calibration.json',
-} as const;
 const DEFAULT_OVERLAP = 0.5;
 const MAX_HEADINGS = 64;
+const WHOLE: Shard = { index: 1, count: 1 };
 
 /**
- * Imagery to a region bundle in the store, complete or not at all: the manifest is written last. The pointer is left alone.
- * Errors: SOURCE_INVALID, INVALID_REQUEST (options), STORE_CONFLICT (the version exists), those of the model and the store.
+ * Imagery to a region bundle in the store, complete or not at all: the manifest is written last. The pointer is left alone. What
+ * was finished before a kill is found in `work` and not made again. Errors: SOURCE_INVALID, INVALID_REQUEST (options),
+ * STORE_CONFLICT (the version exists), STORE_FAILED (a full disk), those of the model and the store.
  */
 export async function buildRegion(options: BuildRegionOptions, deps: BuildRegionDeps): Promise<RegionManifest> {
-  const { model, store, now } = deps;
-  const { source, signal } = options;
-  const asked = planOf(options, model);
-  const prefix = `regions/${options.id}/${options.version}`;
-  await refuseExisting(store, prefix);
-  const { tiles, overlap } = planTiles(source.images, { ...asked, area: options.area, recut: isRecut(options) });
-  const plan = { ...asked, overlap };
-  const bounds = boundsOf(tiles);
-  const report = reporter(options.onProgress, now);
-
-  const staging = await mkdtemp(join(tmpdir(), 'geo2-region-'));
-  try {
-    const { calibration, name, version, embedding } = model.manifest;
-    const onTile = (done: number): void => report('embedding', done, tiles.length);
-    const vectors = await embedTiles({ ...plan, source, tiles, onTile, signal }, model);
-    await deps.writeIndex(join(staging, FILES.index), { width: embedding.width, vectors });
-    await writeFile(join(staging, FILES.tiles), tilesParquet(tiles, plan.headings));
-
-    const zooms = await zoomRangeOf(source, bounds);
-    await writeImagery(join(staging, FILES.imagery), options, { bounds, zooms, report });
-
-    const createdAt = now().toISOString();
-    const collection = collectionOf(options, { bounds, createdAt, zooms });
-    await writeJson(join(staging, FILES.collection), collection);
-    const calibrated = `${name} ${version}: ${calibration.source}`;
-    await writeJson(join(staging, FILES.calibration), { ...calibration, source: calibrated });
-
-    const paths = Object.values(FILES);
-    const manifest: RegionManifest = {
-      schemaVersion: 1,
-      id: options.id,
-      version: options.version,
-      createdAt,
-      licence: options.licence,
-      attribution: options.attribution,
-      capturedAt: options.capturedAt === undefined ? null : { ...options.capturedAt },
-      model: { name, version },
-      embeddingWidth: embedding.width,
-      metresPerTile: plan.tileM,
-      overlap: plan.overlap,
-      headings: plan.headings,
-      tileCount: tiles.length,
-      index: { type: 'IndexFlatIP', parameters: {}, file: FILES.index },
-      imagery: { file: FILES.imagery, ...zooms, tileType: 'webp' },
-      tiles: { file: FILES.tiles },
-      collection: { file: FILES.collection },
-      calibration: { file: FILES.calibration },
-      files: await Promise.all(paths.map((path) => measureFile(staging, path, { signal }))),
-    };
-    await upload(store, prefix, { staging, paths, manifest, signal, report });
+  return inWork(options, async (dir) => {
+    const { facts, folder, chunks, report } = await work(dir, options, { ...deps, shard: WHOLE });
+    const manifest = await assembleRegion({
+      facts,
+      parts: [{ dir, ...chunks }],
+      staging: join(dir, 'bundle'),
+      store: deps.store,
+      writeIndex: deps.writeIndex,
+      onWritten: (done, total) => report('writing', done, total),
+      signal: options.signal,
+    });
+    await folder.remove();
     return manifest;
+  });
+}
+
+/**
+ * One part of a region's chunks, into the store beside the others': `mergeRegion` makes the region of them. Every part is told
+ * the same options. Errors: those of `buildRegion`.
+ */
+export async function buildRegionShard(
+  options: BuildRegionOptions & { readonly shard: Shard },
+  deps: Omit<BuildRegionDeps, 'writeIndex'>,
+): Promise<{ tiles: number; leftOut: number }> {
+  const { signal, shard } = options;
+  return inWork(options, async (dir) => {
+    const { facts, folder, chunks, plan, report } = await work(dir, options, { ...deps, shard });
+    const onWritten = (done: number, total: number): void => report('writing', done, total);
+    const part = { dir, ...chunks };
+    await storeShard(deps.store, { facts, shard, fingerprint: plan.fingerprint, part, onWritten, signal });
+    await folder.remove();
+    return {
+      tiles: chunks.tiles.reduce((sum, chunk) => sum + chunk.tiles.length, 0),
+      leftOut: chunks.tiles.reduce((sum, chunk) => sum + chunk.leftOut, 0),
+    };
+  });
+}
+
+/** In the folder that was named, or in one that goes whatever happens. */
+async function inWork<T>(
+  { work: named, signal }: Pick<BuildRegionOptions, 'work' | 'signal'>,
+  run: (dir: string) => Promise<T>,
+): Promise<T> {
+  const dir = named ?? (await mkdtemp(join(tmpdir(), 'geo2-region-')));
+  try {
+    return await run(dir);
   } catch (error) {
     // libraries say AbortError
     throw signal?.aborted === true ? canceled(signal) : error;
   } finally {
-    await rm(staging, { recursive: true, force: true });
+    if (named === undefined) await rm(dir, { recursive: true, force: true });
   }
+}
+
+interface Worked {
+  readonly facts: RegionFacts;
+  readonly folder: WorkFolder;
+  readonly chunks: FinishedChunks;
+  readonly plan: ShardPlan;
+  readonly report: Report;
+}
+
+async function work(
+  dir: string,
+  options: BuildRegionOptions,
+  { model, helpers = [], store, now, shard }: Omit<BuildRegionDeps, 'writeIndex'> & { readonly shard: Shard },
+): Promise<Worked> {
+  const { source, identity = '', signal } = options;
+  const asked = { ...planOf(options, model), area: options.area, recut: isRecut(options) };
+  const plan = await planShard(source, asked, { shard, model, identity });
+  const { folder, noted, resumed } = await openWorkFolder(dir, {
+    plan: { id: options.id, shard, fingerprint: plan.fingerprint },
+    noted: factsOf(options, { model, plan, asked, createdAt: now().toISOString() }),
+    schema: RegionFactsSchema,
+  });
+  await refuseExisting(store, `regions/${noted.id}/${noted.version}`);
+  if (resumed) options.onResume?.({ version: noted.version });
+  const report = reporter(options.onProgress, now);
+  const chunks = await buildShard({ ...asked, source, folder, plan, onProgress: report, signal }, [model, ...helpers]);
+  return { facts: noted, folder, chunks, plan, report };
+}
+
+function factsOf(
+  { id, version, licence, attribution, description, capturedAt }: BuildRegionOptions,
+  { model, plan, asked, createdAt }: { model: Model; plan: ShardPlan; asked: Plan; createdAt: string },
+): RegionFacts {
+  const { calibration, name, version: modelVersion, embedding } = model.manifest;
+  return {
+    id,
+    version,
+    createdAt,
+    licence,
+    attribution,
+    description,
+    capturedAt: capturedAt === undefined ? undefined : { ...capturedAt },
+    model: { name, version: modelVersion },
+    embeddingWidth: embedding.width,
+    tileM: asked.tileM,
+    overlap: plan.overlap,
+    headings: asked.headings,
+    bounds: plan.bounds,
+    zooms: plan.zooms,
+    calibration: { ...calibration, source: `${name} ${modelVersion}: ${calibration.source}` },
+  };
 }
 
 interface Plan {
@@ -175,12 +219,6 @@ async function refuseExisting(store: ObjectStore, prefix: string): Promise<void>
   }
 }
 
-function boundsOf(tiles: readonly PlannedTile[]): Bounds {
-  const bounds = unionOf(tiles.map((tile) => tile.bounds));
-  if (bounds === undefined) throw new Geo2Error('SOURCE_INVALID', 'The source has no tiles.');
-  return bounds;
-}
-
 /** Counts each stage's rate from its first report. */
 function reporter(onProgress: BuildRegionOptions['onProgress'], now: () => Date): Report {
   let current: { stage: BuildProgress['stage']; startedMs: number } | undefined;
@@ -191,87 +229,4 @@ function reporter(onProgress: BuildRegionOptions['onProgress'], now: () => Date)
     const elapsedS = (lastMs - current.startedMs) / 1000;
     onProgress?.({ stage, done, total, ratePerS: elapsedS > 0 ? done / elapsedS : 0 });
   };
-}
-
-async function writeImagery(
-  path: string,
-  { source, id, attribution, signal }: BuildRegionOptions,
-  { bounds, zooms, report }: { bounds: Bounds; zooms: ZoomRange; report: Report },
-): Promise<void> {
-  const onTile = (done: number, total: number): void => report('imagery', done, total);
-  const writer = await openPmtilesWriter(path);
-  try {
-    for await (const { tile, bytes } of renderPyramid({ source, bounds, ...zooms, signal, onTile })) {
-      await writer.add(tile, bytes);
-    }
-    await writer.finish({ bounds, tileType: 'webp', metadata: { name: id, attribution, type: 'baselayer' } });
-  } finally {
-    await writer.close();
-  }
-}
-
-function collectionOf(
-  { id, description, licence, attribution, capturedAt }: BuildRegionOptions,
-  { bounds, createdAt, zooms }: { bounds: Bounds; createdAt: string; zooms: ZoomRange },
-): StacCollection {
-  return {
-    type: 'Collection',
-    stac_version: '1.1.0',
-    stac_extensions: [],
-    id,
-    title: id,
-    description: description ?? `Reference imagery of ${id}, embedded for geolocation.`,
-    license: licence,
-    ...(attribution === '' ? {} : { providers: [{ name: attribution, roles: ['producer', 'licensor'] }] }),
-    extent: {
-      spatial: { bbox: [toBbox(bounds)] },
-      // without a capture date all that is known is that it is not of the future
-      temporal: { interval: [[capturedAt?.start ?? null, capturedAt?.end ?? createdAt]] },
-    },
-    summaries: { gsd: [round(metresPerPixel(centreOf(bounds)[1], zooms.maxZoom), 3)] },
-    links: [],
-    assets: {
-      imagery: { href: `./${FILES.imagery}`, type: 'application/vnd.pmtiles', roles: ['data'] },
-      tiles: { href: `./${FILES.tiles}`, type: 'application/vnd.apache.parquet', roles: ['metadata'] },
-      index: { href: `./${FILES.index}`, type: 'application/octet-stream', roles: ['data'] },
-    },
-  };
-}
-
-/** The manifest goes last: without it there is no version. What was written before a failure is removed. */
-async function upload(
-  store: ObjectStore,
-  prefix: string,
-  options: {
-    readonly staging: string;
-    readonly paths: readonly string[];
-    readonly manifest: RegionManifest;
-    readonly signal?: AbortSignal | undefined;
-    readonly report: Report;
-  },
-): Promise<void> {
-  const { staging, paths, manifest, signal, report } = options;
-  const written: string[] = [];
-  try {
-    for (const path of paths) {
-      const key = `${prefix}/${path}`;
-      await store.put(key, createReadStream(join(staging, path)), { ifNoneMatch: '*', signal });
-      written.push(key);
-      report('writing', written.length, paths.length + 1);
-    }
-    const text = new TextEncoder().encode(`${JSON.stringify(manifest, undefined, 2)}\n`);
-    await store.put(`${prefix}/manifest.json`, text, { contentType: 'application/json', ifNoneMatch: '*', signal });
-    report('writing', paths.length + 1, paths.length + 1);
-  } catch (error) {
-    for (const key of written) await store.delete(key).catch(() => {}); // the first error is the one to tell
-    throw error;
-  }
-}
-
-async function writeJson(path: string, value: unknown): Promise<void> {
-  await writeFile(path, `${JSON.stringify(value, undefined, 2)}\n`);
-}
-
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits));
 }

@@ -15,54 +15,117 @@ export interface Bank {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface EmbedTilesOptions extends Bank {
+/** Tiles that imagery covers, and their vectors: `headings` for each, one after another. */
+export interface EmbeddedTiles {
   readonly tiles: readonly PlannedTile[];
-  /** Told how many tiles are done. */
-  readonly onTile?: ((done: number) => void) | undefined;
+  readonly vectors: Float32Array;
 }
 
-/** Crops per call of the model. */
-const BATCH = 16;
+/** Embeds tiles on several processes of the same model at once. */
+export interface TileEmbedder {
+  /**
+   * Cuts the tiles' views; resolves when all are cut, so that those of the next tiles can be, while these are still embedded.
+   * Tiles without imagery are left out. Errors: SOURCE_INVALID, CANCELED.
+   */
+  cut(tiles: readonly PlannedTile[], options?: { onTile?: () => void }): Promise<{ done: Promise<EmbeddedTiles> }>;
+}
+
+/** Crops per call of a model, which runs them together: what is in a run must not hang on which model is free. */
+const BATCH = 8;
 const PATIENCE_MS = 200;
 
 /**
- * Every tile at every orientation, tile by tile, one vector after another; the next batch is cut while one is embedded.
- * Errors: SOURCE_INVALID, CANCELED, INFERENCE_FAILED (a vector that is no unit vector), those of the model except OVERLOADED.
+ * Errors of the work: SOURCE_INVALID, CANCELED, INFERENCE_FAILED (a vector that is no unit vector), those of the model except
+ * OVERLOADED. `models` has one at least; each gets one batch at a time, and one waits cut for each.
  */
-export async function embedTiles(options: EmbedTilesOptions, model: Model): Promise<Float32Array> {
-  const { tiles, headings, signal, onTile } = options;
-  const { width } = model.manifest.embedding;
-  const views = tiles.flatMap((tile) => Array.from({ length: headings }, (_, orientation) => ({ tile, orientation })));
-  const vectors = new Float32Array(views.length * width);
-  const cut = (start: number): Promise<SatelliteTile[]> => {
-    const batch = views.slice(start, start + BATCH);
-    const cutting = Promise.all(batch.map(({ tile, orientation }) => viewOf(tile, orientation, options, model)));
-    cutting.catch(() => {}); // told when it is awaited
-    return cutting;
-  };
-  let next = cut(0);
-  for (let start = 0; start < views.length; start += BATCH) {
-    throwIfCanceled(signal);
-    const batch = await next;
-    const embedding = embedPatiently(model, batch, signal);
-    next = cut(start + BATCH);
-    for (const [i, vector] of (await embedding).entries()) {
-      checkUnit(vector, views[start + i]?.tile.id ?? '');
-      vectors.set(vector, (start + i) * width);
+export function createTileEmbedder(models: readonly [Model, ...Model[]], bank: Bank): TileEmbedder {
+  const [{ manifest }] = models;
+  const { width } = manifest.embedding;
+  const { headings, signal } = bank;
+  const free: Model[] = [...models];
+  const waiting: ((model: Model) => void)[] = [];
+
+  async function withModel<T>(work: (model: Model) => Promise<T>): Promise<T> {
+    const model = free.pop() ?? (await new Promise<Model>((resolve) => waiting.push(resolve)));
+    try {
+      return await work(model);
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free.push(model);
+      else next(model);
     }
-    onTile?.(Math.floor((start + batch.length) / headings));
   }
-  return vectors;
+
+  /** Unknown how many there will be: those of a batch are kept together until all are there. */
+  async function embed(batch: readonly SatelliteTile[], first: PlannedTile): Promise<Float32Array> {
+    const vectors = await withModel((model) => embedPatiently(model, batch, signal));
+    const joined = new Float32Array(batch.length * width);
+    for (const [i, vector] of vectors.entries()) {
+      checkUnit(vector, first.id);
+      joined.set(vector, i * width);
+    }
+    return joined;
+  }
+
+  return {
+    async cut(tiles, { onTile } = {}) {
+      const kept: PlannedTile[] = [];
+      const batches: Promise<Float32Array>[] = [];
+      const running = new Set<Promise<unknown>>();
+      let batch: SatelliteTile[] = [];
+      const dispatch = async (tile: PlannedTile): Promise<void> => {
+        const work = embed(batch, tile);
+        batch = [];
+        batches.push(work);
+        running.add(work);
+        const settle = (): void => void running.delete(work);
+        work.then(settle, settle);
+        // as many again may wait as run
+        while (running.size > 2 * models.length) await Promise.race(running).catch(() => {}); // told by `done`
+      };
+      for (const tile of tiles) {
+        throwIfCanceled(signal);
+        const views = await viewsOf(tile, bank, manifest.geometry.satellite.widthPx);
+        onTile?.();
+        if (views === undefined) continue;
+        kept.push(tile);
+        for (const view of views) {
+          batch.push(view);
+          if (batch.length === BATCH) await dispatch(tile);
+        }
+      }
+      const last = kept.at(-1);
+      if (batch.length > 0 && last !== undefined) await dispatch(last);
+      const done = Promise.all(batches).then((parts) => {
+        const vectors = new Float32Array(kept.length * headings * width);
+        let end = 0;
+        for (const part of parts) {
+          vectors.set(part, end);
+          end += part.length;
+        }
+        return { tiles: kept, vectors };
+      });
+      done.catch(() => {}); // told when it is awaited
+      return { done };
+    },
+  };
 }
 
-/** A tile with azimuth 360 * orientation / headings up, at the model's size. */
-async function viewOf(tile: PlannedTile, orientation: number, bank: Bank, model: Model): Promise<SatelliteTile> {
+/** A tile with azimuth 360 r / headings up, for every r, at the model's size; undefined where imagery is missing. */
+async function viewsOf(tile: PlannedTile, bank: Bank, sizePx: number): Promise<SatelliteTile[] | undefined> {
   const { source, tileM, headings, signal } = bank;
-  throwIfCanceled(signal);
-  if (orientation === 0 && tile.image !== undefined) return satelliteTile(await tile.image.read());
-  const sizePx = model.manifest.geometry.satellite.widthPx;
-  const upDeg = (360 * orientation) / headings;
-  return source.crop({ centre: centreOf(tile.bounds), sizeM: tileM, sizePx, upDeg, signal });
+  const views: SatelliteTile[] = [];
+  for (let orientation = 0; orientation < headings; orientation++) {
+    if (orientation === 0 && tile.image !== undefined) {
+      views.push(await satelliteTile(await tile.image.read()));
+      continue;
+    }
+    const upDeg = (360 * orientation) / headings;
+    const view = await source.crop({ centre: centreOf(tile.bounds), sizeM: tileM, sizePx, upDeg, signal });
+    if (view === undefined) return undefined;
+    views.push(view);
+  }
+  return views;
 }
 
 /** Where a serving process would answer 503, goes on with half as much, and waits for its turn when that is a single crop. */

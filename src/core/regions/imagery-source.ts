@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { Geo2Error, throwIfCanceled } from '../errors.ts';
-import { type Bounds, centreOf } from '../geo/bounds.ts';
+import { type Bounds, centreOf, unionOf } from '../geo/bounds.ts';
 import { distanceM } from '../geo/great-circle.ts';
 import { createLocalFrame } from '../geo/local-frame.ts';
 import type { LonLat } from '../geo/units.ts';
@@ -23,14 +23,23 @@ export interface AerialImage {
 
 /** Imagery from which tiles are cut, wherever it is kept. */
 export interface ImagerySource {
-  /** Reading one of these again costs nothing while it is kept in memory. */
+  /** Images of which each may be a tile, or have tiles cut from it; none when `extent` is one picture. */
   readonly images: readonly AerialImage[];
-  /** Whether some image touches the rectangle. */
+  /** Holds all imagery. */
+  readonly extent: Bounds;
+  /** The imagery's own resolution at a latitude. Errors: SOURCE_INVALID. */
+  metresPerPx(latDeg: number): Promise<number>;
+  /** Whether there may be imagery in the rectangle. */
   touches(bounds: Bounds): boolean;
-  /** A square of the ground, turned. What no image covers repeats the nearest edge. Errors: SOURCE_INVALID, CANCELED. */
-  crop(square: Square & Cancelable): Promise<Pixels>;
+  /**
+   * A square of the ground, turned; undefined where imagery is missing. What lies around the square repeats the nearest edge
+   * where it shows nothing. Errors: SOURCE_INVALID, CANCELED.
+   */
+  crop(square: Square & Cancelable): Promise<Pixels | undefined>;
   /** Colours at every crossing of meridians and parallels. Errors: SOURCE_INVALID, CANCELED. */
   draw(lattice: Lattice & Cancelable): Promise<Uint8Array>;
+  /** Frees what the source holds open. */
+  close(): Promise<void>;
 }
 
 /** Points of a map: RGBA comes back row by row, alpha 0 where no image covers. */
@@ -94,7 +103,8 @@ export function createImagerySource(
   images: readonly AerialImage[],
   { cacheBytes = CACHE_BYTES }: ImagerySourceOptions = {},
 ): ImagerySource {
-  if (images.length === 0) throw new Geo2Error('SOURCE_INVALID', 'The source has no imagery.');
+  const extent = unionOf(images.map(({ bounds }) => bounds));
+  if (extent === undefined) throw new Geo2Error('SOURCE_INVALID', 'The source has no imagery.');
   const kept = keepPixels(cacheBytes);
   const sizes = new Map<string, { widthPx: number; heightPx: number }>();
   const keptImages = images.map(({ id, bounds, read }) => ({ id, bounds, read: () => kept(id, read) }));
@@ -126,6 +136,13 @@ export function createImagerySource(
 
   return {
     images: keptImages,
+    extent,
+
+    async metresPerPx() {
+      const [first] = keptImages;
+      if (first === undefined) return Number.POSITIVE_INFINITY;
+      return heightM(first.bounds) / (await first.read()).heightPx;
+    },
 
     touches: (bounds) => near(bounds).length > 0,
 
@@ -133,16 +150,15 @@ export function createImagerySource(
       throwIfCanceled(signal);
       const { centre, sizeM, sizePx } = square;
       const rasters = await rastersIn(squareAround(centre, sizeM * Math.SQRT2), sizeM / sizePx, centre);
-      if (rasters.length === 0) {
-        throw new Geo2Error('SOURCE_INVALID', `No imagery covers ${centre[0].toFixed(6)}, ${centre[1].toFixed(6)}.`);
-      }
-      return cutSquare(rasters, square);
+      return rasters.length === 0 ? undefined : cutSquare(rasters, square);
     },
 
     async draw({ lons, lats, bounds, metresPerPx, signal }) {
       throwIfCanceled(signal);
       return drawLattice(await rastersIn(bounds, metresPerPx, centreOf(bounds)), { lons, lats });
     },
+
+    close: async () => {},
   };
 }
 

@@ -1,17 +1,8 @@
 import sharp from 'sharp';
 import { throwIfCanceled } from '../errors.ts';
-import { type Bounds, centreOf, intersects, widthDeg } from '../geo/bounds.ts';
-import {
-  fromWorld,
-  MAP_TILE_PX,
-  type MapTile,
-  mapTileBounds,
-  mapTilesIn,
-  metresPerPixel,
-  toWorld,
-} from '../geo/web-mercator.ts';
+import { type Bounds, centreOf, widthDeg } from '../geo/bounds.ts';
+import { fromWorld, MAP_TILE_PX, type MapTile, mapTileBounds, metresPerPixel, toWorld } from '../geo/web-mercator.ts';
 import type { ImagerySource } from './imagery-source.ts';
-import { heightM } from './raster.ts';
 
 /** Map zooms of a region's imagery. */
 export interface ZoomRange {
@@ -19,29 +10,24 @@ export interface ZoomRange {
   readonly maxZoom: number;
 }
 
-export interface PyramidOptions extends ZoomRange {
-  readonly source: ImagerySource;
-  /** Tiles that do not touch it are left out. */
-  readonly bounds: Bounds;
-  /** Told after every tile of the deepest zoom. */
-  readonly onTile: (done: number, total: number) => void;
-  readonly signal?: AbortSignal | undefined;
-}
-
 /** A map pixel may be this much coarser than the imagery. */
 const COARSER = 1.15;
 const QUALITY = 90;
 const DEEPEST = 22;
 
-/** From the zoom where the region is no larger than a tile down to the one that shows the imagery's own resolution. */
-export async function zoomRangeOf(source: ImagerySource, bounds: Bounds): Promise<ZoomRange> {
-  const [image] = source.images;
-  if (image === undefined) return { minZoom: 0, maxZoom: 0 };
-  const { heightPx } = await image.read();
-  const nativeM = heightM(image.bounds) / heightPx;
+/**
+ * From the zoom where the region is no larger than a tile down to the one that shows the imagery's own resolution, or four times
+ * what the model sees where imagery is finer still.
+ */
+export async function zoomRangeOf(
+  source: ImagerySource,
+  bounds: Bounds,
+  { modelMetresPerPx }: { modelMetresPerPx: number },
+): Promise<ZoomRange> {
   const lat = centreOf(bounds)[1];
+  const shownM = Math.max(await source.metresPerPx(lat), modelMetresPerPx / 4);
   let maxZoom = 0;
-  while (maxZoom < DEEPEST && metresPerPixel(lat, maxZoom) > nativeM * COARSER) maxZoom++;
+  while (maxZoom < DEEPEST && metresPerPixel(lat, maxZoom) > shownM * COARSER) maxZoom++;
   const top = toWorld([bounds.west, bounds.north]).y;
   const bottom = toWorld([bounds.west, bounds.south]).y;
   const extent = Math.max(widthDeg(bounds) / 360, bottom - top); // of the world square's side
@@ -49,54 +35,65 @@ export async function zoomRangeOf(source: ImagerySource, bounds: Bounds): Promis
   return { minZoom, maxZoom };
 }
 
-/**
- * Web Mercator tiles of the imagery as WebP, transparent where there is none; empty tiles are left out. They come in no
- * particular order, each before the one above it; only one path of the pyramid is in memory at a time.
- */
-export async function* renderPyramid(options: PyramidOptions): AsyncGenerator<{ tile: MapTile; bytes: Uint8Array }> {
-  const { source, bounds, minZoom, maxZoom, signal, onTile } = options;
-  const isWanted = (tile: MapTile): boolean => {
-    const area = mapTileBounds(tile);
-    return intersects(area, bounds) && source.touches(area);
-  };
-  const roots = [...mapTilesIn(bounds, minZoom)].filter(isWanted);
-  let total = 0;
-  for (const root of roots) for (const _ of deepest(root)) total++;
-  let done = 0;
+/** A map tile of the imagery as WebP, transparent where there is none; undefined where there is nothing at all. */
+export async function renderMapTile(
+  source: ImagerySource,
+  tile: MapTile,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array | undefined> {
+  const rgba = await drawTile(source, tile, signal);
+  return isEmpty(rgba) ? undefined : encode(rgba);
+}
 
-  function* deepest(tile: MapTile): Generator<MapTile> {
-    if (tile.z === maxZoom) yield tile;
-    else for (const child of childrenOf(tile)) if (isWanted(child)) yield* deepest(child);
+export interface UpperZoomsOptions extends ZoomRange {
+  /** x and y of every tile of the deepest zoom, each once. */
+  readonly deepest: Iterable<readonly [x: number, y: number]>;
+  /** One of these, encoded. */
+  read(tile: MapTile): Promise<Uint8Array>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The tiles of the deepest zoom and of all above, each of which is made of the four below it. They come in no particular order,
+ * each before the one above it; only one path of the pyramid is in memory at a time.
+ */
+export async function* renderPyramid(options: UpperZoomsOptions): AsyncGenerator<{ tile: MapTile; bytes: Uint8Array }> {
+  const { minZoom, maxZoom, deepest, read, signal } = options;
+  const shown = new Map<number, Set<number>>([[maxZoom, new Set(Array.from(deepest, ([x, y]) => keyOf(x, y)))]]);
+  for (let z = maxZoom - 1; z >= minZoom; z--) {
+    const below = shown.get(z + 1) ?? [];
+    shown.set(z, new Set(Array.from(below, (key) => keyOf(xOf(key) >> 1, yOf(key) >> 1))));
   }
 
-  /** Yields a tile and all below it; returns its pixels, undefined when they are empty. */
-  async function* draw(tile: MapTile): AsyncGenerator<{ tile: MapTile; bytes: Uint8Array }, Uint8Array | undefined> {
+  async function* draw(tile: MapTile): AsyncGenerator<{ tile: MapTile; bytes: Uint8Array }, Uint8Array> {
     throwIfCanceled(signal);
-    let rgba: Uint8Array | undefined;
     if (tile.z === maxZoom) {
-      rgba = await renderTile(source, tile, signal);
-      done++;
-      onTile(done, total);
-    } else {
-      rgba = new Uint8Array(MAP_TILE_PX * MAP_TILE_PX * 4);
-      for (const child of childrenOf(tile)) {
-        const part = isWanted(child) ? yield* draw(child) : undefined;
-        if (part !== undefined) putQuarter(part, rgba, child);
-      }
+      const bytes = await read(tile);
+      yield { tile, bytes };
+      return tile.z === minZoom ? new Uint8Array(0) : decode(bytes);
     }
-    if (isEmpty(rgba)) return undefined;
+    const rgba = new Uint8Array(MAP_TILE_PX * MAP_TILE_PX * 4);
+    for (const child of childrenOf(tile)) {
+      if (shown.get(child.z)?.has(keyOf(child.x, child.y)) === true) putQuarter(yield* draw(child), rgba, child);
+    }
     yield { tile, bytes: await encode(rgba) };
     return rgba;
   }
 
-  for (const root of roots) yield* draw(root);
+  for (const key of shown.get(minZoom) ?? []) yield* draw({ z: minZoom, x: xOf(key), y: yOf(key) });
 }
+
+/** Of a column and a row below 2^24, as one number. */
+const COLUMN = 2 ** 24;
+const keyOf = (x: number, y: number): number => x * COLUMN + y;
+const xOf = (key: number): number => Math.floor(key / COLUMN);
+const yOf = (key: number): number => key % COLUMN;
 
 function childrenOf({ z, x, y }: MapTile): MapTile[] {
   return [0, 1].flatMap((south) => [0, 1].map((east) => ({ z: z + 1, x: 2 * x + east, y: 2 * y + south })));
 }
 
-function renderTile(source: ImagerySource, tile: MapTile, signal: AbortSignal | undefined): Promise<Uint8Array> {
+function drawTile(source: ImagerySource, tile: MapTile, signal: AbortSignal | undefined): Promise<Uint8Array> {
   const count = 2 ** tile.z;
   const middles = Float64Array.from({ length: MAP_TILE_PX }, (_, i) => (i + 0.5) / MAP_TILE_PX);
   const bounds = mapTileBounds(tile);
@@ -135,6 +132,10 @@ function putQuarter(part: Uint8Array, into: Uint8Array, { x, y }: MapTile): void
 async function encode(rgba: Uint8Array): Promise<Uint8Array> {
   const raw = { width: MAP_TILE_PX, height: MAP_TILE_PX, channels: 4 as const };
   return new Uint8Array(await sharp(rgba, { raw }).webp({ quality: QUALITY, effort: 4 }).toBuffer());
+}
+
+async function decode(bytes: Uint8Array): Promise<Uint8Array> {
+  return new Uint8Array(await sharp(bytes).ensureAlpha().raw().toBuffer());
 }
 
 function isEmpty(rgba: Uint8Array): boolean {

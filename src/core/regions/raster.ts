@@ -15,6 +15,12 @@ export interface Raster {
   readonly pixels: Pixels;
 }
 
+/** Pixels, and where a point of the ground lies in them, in pixels from their north-west corner. */
+export interface PlacedPixels {
+  readonly pixels: Pixels;
+  toPixel(point: LonLat): { readonly x: number; readonly y: number };
+}
+
 /** A square of ground, turned. */
 export interface Square {
   readonly centre: LonLat;
@@ -39,16 +45,9 @@ export function widthM(bounds: Bounds): number {
  * Cuts a square out of rasters: each pixel from the first raster that covers it, else from the nearest pixel of the nearest
  * raster. The rasters' resolution should be about that of the square; there must be at least one.
  */
-export function cutSquare(rasters: readonly Raster[], { centre, sizeM, sizePx, upDeg }: Square): Pixels {
-  const frame = createLocalFrame(centre);
-  const [sine, cosine] = [Math.sin(toRad(upDeg)), Math.cos(toRad(upDeg))];
-  const metresPerPx = sizeM / sizePx;
-  const placeOf = (column: number, row: number): LonLat => {
-    const rightM = (column - sizePx / 2) * metresPerPx;
-    const aheadM = (sizePx / 2 - row) * metresPerPx;
-    return frame.toLonLat({ eastM: aheadM * sine + rightM * cosine, northM: aheadM * cosine - rightM * sine });
-  };
-  const corners = [placeOf(0, 0), placeOf(sizePx, 0), placeOf(0, sizePx)] as const;
+export function cutSquare(rasters: readonly Raster[], square: Square): Pixels {
+  const { sizePx } = square;
+  const corners = cornersOf(square);
   const layers = rasters.map((raster) => affineLayer(raster, corners, sizePx));
   const rgb = new Uint8Array(sizePx * sizePx * 3);
   for (let row = 0; row < sizePx; row++) {
@@ -68,10 +67,45 @@ export function cutSquare(rasters: readonly Raster[], { centre, sizeM, sizePx, u
       if (best === undefined) continue;
       const x = best.x0 + best.xAcross * across + best.xDown * down;
       const y = best.y0 + best.yAcross * across + best.yDown * down;
-      sample(best.pixels, x, y, rgb, (row * sizePx + column) * 3);
+      samplePixel(best.pixels, x, y, rgb, (row * sizePx + column) * 3);
     }
   }
   return { rgb, widthPx: sizePx, heightPx: sizePx };
+}
+
+/**
+ * Cuts a square out of pixels that cover it. Within a square, any projection that maps are made in is linear to a fraction of a
+ * pixel, so that three corners tell where all of its pixels lie.
+ */
+export function cutPlaced({ pixels, toPixel }: PlacedPixels, square: Square): Pixels {
+  const { sizePx } = square;
+  const corners = cornersOf(square);
+  const [origin, right, below] = [toPixel(corners[0]), toPixel(corners[1]), toPixel(corners[2])];
+  const rgb = new Uint8Array(sizePx * sizePx * 3);
+  const [xAcross, yAcross] = [(right.x - origin.x) / sizePx, (right.y - origin.y) / sizePx];
+  const [xDown, yDown] = [(below.x - origin.x) / sizePx, (below.y - origin.y) / sizePx];
+  for (let row = 0; row < sizePx; row++) {
+    const startX = origin.x + xDown * (row + 0.5);
+    const startY = origin.y + yDown * (row + 0.5);
+    for (let column = 0; column < sizePx; column++) {
+      const across = column + 0.5;
+      samplePixel(pixels, startX + xAcross * across, startY + yAcross * across, rgb, (row * sizePx + column) * 3);
+    }
+  }
+  return { rgb, widthPx: sizePx, heightPx: sizePx };
+}
+
+/** North-west, north-east and south-west of a square, as it is turned. */
+function cornersOf({ centre, sizeM, sizePx, upDeg }: Square): readonly [LonLat, LonLat, LonLat] {
+  const frame = createLocalFrame(centre);
+  const [sine, cosine] = [Math.sin(toRad(upDeg)), Math.cos(toRad(upDeg))];
+  const metresPerPx = sizeM / sizePx;
+  const placeOf = (column: number, row: number): LonLat => {
+    const rightM = (column - sizePx / 2) * metresPerPx;
+    const aheadM = (sizePx / 2 - row) * metresPerPx;
+    return frame.toLonLat({ eastM: aheadM * sine + rightM * cosine, northM: aheadM * cosine - rightM * sine });
+  };
+  return [placeOf(0, 0), placeOf(sizePx, 0), placeOf(0, sizePx)];
 }
 
 /** Colours of a lattice of meridians and parallels: RGBA, row by row; alpha 0 where no raster covers. */
@@ -92,7 +126,7 @@ export function drawLattice(
         const y = ys[row] ?? Number.NaN;
         if (!(x >= 0 && y >= 0 && x <= pixels.widthPx && y <= pixels.heightPx)) continue;
         const offset = (row * lons.length + column) * 4;
-        sample(pixels, x, y, rgba, offset);
+        samplePixel(pixels, x, y, rgba, offset);
         rgba[offset + 3] = 255;
         break;
       }
@@ -140,7 +174,13 @@ function beyondPx(coordinate: number, size: number): number {
 }
 
 /** Bilinear at x, y from the north-west corner (a pixel's middle is at .5); outside, the edge is repeated. */
-function sample({ rgb, widthPx, heightPx }: Pixels, x: number, y: number, out: Uint8Array, offset: number): void {
+export function samplePixel(
+  { rgb, widthPx, heightPx }: Pixels,
+  x: number,
+  y: number,
+  out: Uint8Array,
+  offset: number,
+): void {
   const inX = Math.min(Math.max(x - 0.5, 0), widthPx - 1);
   const inY = Math.min(Math.max(y - 0.5, 0), heightPx - 1);
   const [left, top] = [Math.floor(inX), Math.floor(inY)];

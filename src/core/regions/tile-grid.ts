@@ -1,8 +1,9 @@
 import { Geo2Error } from '../errors.ts';
-import { type Bounds, centreOf } from '../geo/bounds.ts';
+import { type Bounds, centreOf, widthDeg } from '../geo/bounds.ts';
 import { createLocalFrame } from '../geo/local-frame.ts';
 import { type Prior, priorTouches } from '../geo/prior.ts';
-import type { LonLat } from '../geo/units.ts';
+import { type LonLat, METRES_PER_DEGREE, toRad, wrap180 } from '../geo/units.ts';
+import { partInside, rectangleAround } from '../retrieval/tile-selection.ts';
 import { createBoundsIndex } from './bounds-index.ts';
 import type { AerialImage } from './imagery-source.ts';
 import { heightM, widthM } from './raster.ts';
@@ -55,9 +56,50 @@ export function planTiles(images: readonly AerialImage[], options: GridOptions):
       );
   const kept = area === undefined ? planned : planned.filter(({ bounds }) => contains(area, centreOf(bounds)));
   if (kept.length > 0) return { tiles: kept, overlap: areTiles ? overlapOf(kept, tileM) : overlap };
-  throw new Geo2Error('SOURCE_INVALID', 'No tile of the imagery has its centre in the area that was asked for.', {
-    data: { area, tiles: planned.length },
+  throw noneLeft(area, planned.length);
+}
+
+function noneLeft(area: Area | undefined, planned: number): Geo2Error {
+  return new Geo2Error('SOURCE_INVALID', 'No tile of the imagery has its centre in the area that was asked for.', {
+    data: { area, tiles: planned },
   });
+}
+
+/**
+ * The tiles of one large picture, as far as the area goes: rows from the north, each with the columns that its own latitude asks
+ * for, so that a tile is as wide everywhere. Throws SOURCE_INVALID when none is left.
+ */
+export function planGrid(extent: Bounds, { tileM, overlap, area }: Omit<GridOptions, 'recut'>): TilePlan {
+  const around = area === undefined ? extent : rectangleAround(area);
+  if (!priorTouches({ type: 'bbox', bbox: [around.west, around.south, around.east, around.north] }, extent)) {
+    throw noneLeft(area, 0);
+  }
+  const { west, south, east, north } = partInside(extent, around);
+  const stepM = tileM * (1 - overlap);
+  const middle = (south + north) / 2;
+  const spanDeg = widthDeg({ west, south, east, north });
+  const tiles: PlannedTile[] = [];
+  const rows = offsets((north - south) * METRES_PER_DEGREE, tileM, stepM).reverse();
+  for (const [row, northM] of rows.entries()) {
+    const lat = middle + northM / METRES_PER_DEGREE;
+    const metresPerLon = METRES_PER_DEGREE * Math.cos(toRad(lat));
+    const [halfLon, halfLat] = [tileM / 2 / metresPerLon, tileM / 2 / METRES_PER_DEGREE];
+    for (const [column, eastM] of offsets(spanDeg * metresPerLon, tileM, stepM).entries()) {
+      const lon = wrap180(west + spanDeg / 2 + eastM / metresPerLon);
+      if (area !== undefined && !contains(area, [lon, lat])) continue;
+      tiles.push({
+        id: `r${String(row).padStart(5, '0')}_c${String(column).padStart(5, '0')}`,
+        bounds: {
+          west: wrap180(lon - halfLon),
+          south: lat - halfLat,
+          east: wrap180(lon + halfLon),
+          north: lat + halfLat,
+        },
+      });
+    }
+  }
+  if (tiles.length === 0) throw noneLeft(area, 0);
+  return { tiles, overlap };
 }
 
 function cut(image: AerialImage, { tileM, overlap }: GridOptions): PlannedTile[] {

@@ -9,7 +9,7 @@ import { extentBounds } from '../retrieval/stac.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { VersionCache } from '../storage/version-cache.ts';
 import { openVersion } from '../storage/versioned.ts';
-import { embedTiles } from './embed-tiles.ts';
+import { createTileEmbedder } from './embed-tiles.ts';
 import { openImagery } from './imagery-archive.ts';
 import type { ImagerySource } from './imagery-source.ts';
 import type { PlannedTile } from './tile-grid.ts';
@@ -151,7 +151,8 @@ async function checkEmbeddings(
   };
   for (const ordinal of samplesOf(tiles.count)) {
     const id = tiles.ids[ordinal] ?? '';
-    const vectors = await embedTiles({ source, tileM, headings, tiles: [plannedTile(ordinal)], signal }, model);
+    const embedder = createTileEmbedder([model], { source, tileM, headings, signal });
+    const { vectors } = await (await embedder.cut([plannedTile(ordinal)])).done;
     for (let orientation = 0; orientation < headings; orientation++) {
       const query = vectors.slice(orientation * index.width, (orientation + 1) * index.width);
       const rows = { rowsPerTile: headings, tiles: Int32Array.of(ordinal), orientation };

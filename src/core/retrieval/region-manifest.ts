@@ -9,7 +9,45 @@ export const RegionIdSchema = z
 /** Files that a bundle's manifest must list, at the names it gives them. */
 const NAMED_FILES = ['index', 'imagery', 'tiles', 'collection', 'calibration'] as const;
 
+/** A server that holds the same rows and is searched instead of the file. */
+const MilvusSchema = z.strictObject({
+  type: z.literal('milvus'),
+  /** `milvus://host:port/collection`, without credentials. */
+  url: z.string().regex(/^milvus:\/\/[^/@]+\/[A-Za-z_]\w*$/, 'milvus://host:port/collection'),
+});
+
 const FileSchema = z.strictObject({ file: RelativePathSchema });
+
+/** Every row is compared; the answer is exact. */
+const FlatIndexSchema = z.strictObject({
+  type: z.literal('IndexFlatIP'),
+  parameters: z.strictObject({}),
+  file: RelativePathSchema,
+  servedBy: MilvusSchema.optional(),
+});
+
+/** Rows lie in lists around centres; the nearest lists are compared. */
+const IvfIndexSchema = z.strictObject({
+  type: z.literal('IndexIVFFlat'),
+  parameters: z.strictObject({
+    nlist: z.int().positive(),
+    /** Lists that a search visits; the file says the same. */
+    nprobe: z.int().positive(),
+    /** Share of the ten nearest rows that such a search finds, over held-out rows: with all orientations, and with one. */
+    recallAt10: z.number().min(0).max(1),
+    recallAt10OneHeading: z.number().min(0).max(1),
+    heldOutRows: z.int().positive(),
+  }),
+  file: RelativePathSchema,
+  servedBy: MilvusSchema.optional(),
+});
+
+const IndexSchema = z.discriminatedUnion('type', [FlatIndexSchema, IvfIndexSchema]);
+
+/** What an index is, beside its file. */
+export type IndexFacts =
+  | Pick<z.infer<typeof FlatIndexSchema>, 'type' | 'parameters' | 'servedBy'>
+  | Pick<z.infer<typeof IvfIndexSchema>, 'type' | 'parameters' | 'servedBy'>;
 
 /** `manifest.json` of a region bundle: what it is made of, by which model, and what every file must be. */
 export const RegionManifestSchema = z
@@ -32,11 +70,9 @@ export const RegionManifestSchema = z
     /** R, the orientation bank: row r of a tile is its embedding with azimuth 360 r / R up. */
     headings: z.int().min(1).max(360),
     tileCount: z.int().positive(),
-    index: z.strictObject({
-      type: z.literal('IndexFlatIP'),
-      parameters: z.strictObject({}),
-      file: RelativePathSchema,
-    }),
+    /** Tiles of the plan that are not in the region, because imagery is missing there. */
+    leftOutTiles: z.int().nonnegative().optional(),
+    index: IndexSchema,
     imagery: z.strictObject({
       file: RelativePathSchema,
       minZoom: z.int().min(0).max(24),

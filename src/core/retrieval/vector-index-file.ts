@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { Geo2Error } from '../errors.ts';
+import type { IndexFacts } from './region-manifest.ts';
 import type { IndexContent } from './vector-index.ts';
 import { checkContent, indexInvalid } from './vector-index-checks.ts';
+import { rowsInMemory, type VectorRows } from './vector-rows.ts';
 
 /**
  * FAISS's file of an IndexFlatIP, little-endian: "IxFI", width i32, rows i64, two fillers i64, trained u8, metric i32 (0, inner
@@ -36,17 +38,36 @@ export async function readFlatIndex(path: string): Promise<IndexContent> {
 
 /** Writes beside the path and renames: whole or not at all. INDEX_INVALID, STORE_FAILED. */
 export async function writeFlatIndex(path: string, content: IndexContent): Promise<void> {
-  const rowCount = checkContent(content);
+  checkContent(content);
+  await writeFlatRows(path, rowsInMemory(content));
+}
+
+/** The same of more rows than fit into memory. */
+export async function writeFlatRows(path: string, { width, rowCount, read }: VectorRows): Promise<void> {
+  await writeWhole(path, async (handle) => {
+    await handle.write(headerOf(width, rowCount));
+    let rows = 0;
+    for await (const vectors of read()) {
+      rows += checkContent({ width, vectors });
+      await writeFloats(handle, vectors);
+    }
+    if (rows !== rowCount) throw indexInvalid(`There are ${rows} vectors; ${rowCount} were announced.`);
+  });
+}
+
+/** The same as the index of a region: exact, and described by its type alone. */
+export async function writeFlatRegionIndex(path: string, rows: VectorRows): Promise<IndexFacts> {
+  await writeFlatRows(path, rows);
+  return { type: 'IndexFlatIP', parameters: {} };
+}
+
+/** Lets `write` fill a file beside the path, then renames it. STORE_FAILED, and what `write` says of the content. */
+export async function writeWhole(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   const part = `${path}.${randomUUID()}.part`;
   try {
     const handle = await open(part, 'wx');
     try {
-      await handle.write(headerOf(content.width, rowCount));
-      const { buffer, byteOffset, byteLength } = content.vectors;
-      const bytes = new Uint8Array(buffer, byteOffset, byteLength);
-      for (let at = 0; at < bytes.length; ) {
-        at += (await handle.write(bytes.subarray(at, at + STEP_BYTES))).bytesWritten;
-      }
+      await write(handle);
       await handle.sync();
     } finally {
       await handle.close();
@@ -54,7 +75,14 @@ export async function writeFlatIndex(path: string, content: IndexContent): Promi
     await rename(part, path);
   } catch (cause) {
     await rm(part, { force: true });
-    throw fileError(path, 'write', cause);
+    throw cause instanceof Geo2Error ? cause : fileError(path, 'write', cause);
+  }
+}
+
+export async function writeFloats(handle: FileHandle, { buffer, byteOffset, byteLength }: Float32Array): Promise<void> {
+  const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+  for (let at = 0; at < bytes.length; ) {
+    at += (await handle.write(bytes.subarray(at, at + STEP_BYTES))).bytesWritten;
   }
 }
 

@@ -1,5 +1,6 @@
 import { Index, IndexFlatIP, isFaissError, MetricType, type Rows } from '#native/faiss';
 import { Geo2Error, throwIfCanceled } from '../errors.ts';
+import { type IvfFacts, readIvfFacts } from './ivf-file.ts';
 import {
   type GroupNeighbour,
   type GroupSearchOptions,
@@ -35,6 +36,7 @@ export async function openFaissIndex(path: string, options: FaissIndexOptions = 
   let closed = false;
   const rowCount = index.ntotal();
   const width = index.dimension;
+  const ivf = await readIvfFacts(path);
 
   async function searchGroups(
     queries: readonly Float32Array[],
@@ -46,7 +48,8 @@ export async function openFaissIndex(path: string, options: FaissIndexOptions = 
     throwIfCanceled(signal);
     if (queries.length === 0) return [];
     const selected = rows === undefined ? undefined : rowsOf(rows);
-    const searching = index.searchGroups(joined(queries), k, { rows: selected, rowsPerGroup });
+    const nprobe = ivf === undefined || rows === undefined ? undefined : listsToVisit(ivf, rows, rowCount);
+    const searching = index.searchGroups(joined(queries), k, { rows: selected, rowsPerGroup, nprobe });
     const found = await unlessCanceled(translated(searching), signal);
     return Array.from(found.labels, (row, i) => ({
       row,
@@ -93,6 +96,20 @@ function joined(vectors: readonly Float32Array[]): Float32Array {
     end += vector.length;
   }
   return all;
+}
+
+/**
+ * As many lists more as a selection leaves fewer rows in each: so many rows are compared as without one, and in a small selection
+ * all are.
+ */
+function listsToVisit(
+  { nlist, nprobe }: IvfFacts,
+  { rowsPerTile, tiles, orientation }: RowSelection,
+  rowCount: number,
+) {
+  const ofTiles = tiles === undefined ? 1 : (tiles.length * rowsPerTile) / rowCount;
+  const share = orientation === undefined ? ofTiles : ofTiles / rowsPerTile;
+  return Math.max(1, Math.min(nlist, Math.ceil(nprobe / share)));
 }
 
 function rowsOf({ rowsPerTile, tiles, orientation }: RowSelection): Rows | undefined {

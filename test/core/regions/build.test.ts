@@ -17,7 +17,8 @@ import { createImagerySource, viewSetImagery } from '#core/regions/imagery-sourc
 import { listRegions, publishRegion } from '#core/regions/publish.ts';
 import { verifyRegion } from '#core/regions/verify.ts';
 import { readViewSetTiles } from '#core/regions/view-set.ts';
-import { openExactIndex, writeExactIndex } from '#core/retrieval/vector-index.exact.ts';
+import { openExactIndex } from '#core/retrieval/vector-index.exact.ts';
+import { writeFlatRegionIndex } from '#core/retrieval/vector-index-file.ts';
 import { createFsObjectStore } from '#core/storage/object-store.fs.ts';
 import type { ObjectStore } from '#core/storage/object-store.ts';
 import { temporaryFolder } from '../../temporary.ts';
@@ -85,12 +86,12 @@ describe('a region built from a view set', () => {
     const clock = () => new Date(Date.UTC(2026, 4, 6) + 500 * ms++);
     const built = await buildRegion(
       { source, id: 'painted', version: 'v1', ...about, onProgress: (step) => progress.push(step) },
-      { model, store, writeIndex: writeExactIndex, now: clock },
+      { model, store, writeIndex: writeFlatRegionIndex, now: clock },
     );
     expect(built).toMatchObject({ tileCount: 6, headings: 4, embeddingWidth: TINY_WIDTH, capturedAt: null });
     expect(built.overlap).toBe(0.5);
     expect([...new Set(progress.map(({ stage }) => stage))]).toEqual(['embedding', 'imagery', 'writing']);
-    expect(progress[0]).toEqual({ stage: 'embedding', done: 4, total: 6, ratePerS: 8 });
+    expect(progress[0]).toEqual({ stage: 'embedding', done: 1, total: 6, ratePerS: 2 });
     expect(progress.at(-1)).toMatchObject({ stage: 'writing', done: 6, total: 6 });
     expect(progress.every(({ ratePerS }) => ratePerS > 0)).toBe(true);
     const verified = await verifyRegion(
@@ -117,7 +118,7 @@ describe('a region built from a view set', () => {
     const dir = await writeTiles();
     await buildRegion(
       { source: await sourceOf(dir), id: 'painted', version: 'v1', ...about },
-      { model, store, writeIndex: writeExactIndex, now },
+      { model, store, writeIndex: writeFlatRegionIndex, now },
     );
     const verify = async (from: string) =>
       verifyRegion(
@@ -138,7 +139,7 @@ describe('a region built from a view set', () => {
     const dir = await writeTiles();
     const built = await buildRegion(
       { source: await sourceOf(dir), id: 'painted', version: 'v1', ...about },
-      { model, store, writeIndex: writeExactIndex, now },
+      { model, store, writeIndex: writeFlatRegionIndex, now },
     );
     expect(built.imagery).toMatchObject({ maxZoom: 18, tileType: 'webp' });
     const archive = await openImagery(store.localPath('regions/painted/v1/imagery.pmtiles'));
@@ -163,7 +164,7 @@ describe('a region built from a view set', () => {
     const source = await sourceOf(await writeTiles());
     await buildRegion(
       { source, id: 'painted', version: 'v1', ...about },
-      { model, store, writeIndex: writeExactIndex, now },
+      { model, store, writeIndex: writeFlatRegionIndex, now },
     );
     const file = await asyncBufferFromFile(store.localPath('regions/painted/v1/tiles.parquet'));
     const metadata = await parquetMetadataAsync(file);
@@ -183,7 +184,7 @@ describe('a region built from a view set', () => {
       [await emptyStore(), await emptyStore()].map(async (store) =>
         buildRegion(
           { source: await sourceOf(dir), id: 'painted', version: 'v1', ...about },
-          { model, store, writeIndex: writeExactIndex, now },
+          { model, store, writeIndex: writeFlatRegionIndex, now },
         ),
       ),
     );
@@ -197,7 +198,7 @@ describe('a region built from a view set', () => {
       const source = await sourceOf(await writeTiles());
       await buildRegion(
         { source, id: 'painted', version: 'v1', ...about },
-        { model, store, writeIndex: writeExactIndex, now },
+        { model, store, writeIndex: writeFlatRegionIndex, now },
       );
       const path = store.localPath(`regions/painted/v1/${file}`);
       const bytes = await readFile(path);
@@ -222,7 +223,7 @@ describe('building', () => {
       painted(128, () => [9, 9, 9]),
     ),
   ]);
-  const deps = async () => ({ model, store: await emptyStore(), writeIndex: writeExactIndex, now });
+  const deps = async () => ({ model, store: await emptyStore(), writeIndex: writeFlatRegionIndex, now });
 
   test('never changes a version that exists', async () => {
     const same = await deps();
@@ -293,7 +294,7 @@ describe('building', () => {
       const store = await emptyStore();
       const tiles = await sourceOf(await writeTiles());
       const asked = { source: tiles, id: 'painted', version: 'v1', ...about };
-      const slow = await buildRegion(asked, { model: narrow, store, writeIndex: writeExactIndex, now });
+      const slow = await buildRegion(asked, { model: narrow, store, writeIndex: writeFlatRegionIndex, now });
       const quick = await buildRegion(asked, await deps());
       expect(slow.files).toEqual(quick.files);
     } finally {
@@ -313,7 +314,7 @@ describe('building', () => {
       },
     };
     const asked = { source, id: 'one', version: 'v1', ...about };
-    const rest = { model, writeIndex: writeExactIndex, now };
+    const rest = { model, writeIndex: writeFlatRegionIndex, now };
     await expect(buildRegion(asked, { ...rest, store: failing })).rejects.toMatchObject({ code: 'STORE_FAILED' });
     expect(puts).toBe(3);
     expect(await keysOf(store)).toEqual([]);

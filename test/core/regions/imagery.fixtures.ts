@@ -1,7 +1,7 @@
 import type { Bounds } from '#core/geo/bounds.ts';
 import { createLocalFrame } from '#core/geo/local-frame.ts';
-import type { AerialImage } from '#core/regions/imagery-source.ts';
-import type { Pixels } from '#core/regions/raster.ts';
+import type { AerialImage, ImagerySource } from '#core/regions/imagery-source.ts';
+import type { Pixels, Square } from '#core/regions/raster.ts';
 
 /** A square of ground `sizeM` wide whose south-west corner lies `eastM`, `northM` metres from `origin`. */
 export function squareAt(
@@ -27,6 +27,13 @@ export function painted(sizePx: number, colour: (x: number, y: number) => readon
 
 export function imageOf(id: string, bounds: Bounds, pixels: Pixels): AerialImage {
   return { id, bounds, read: async () => pixels };
+}
+
+/** A crop where there must be imagery. */
+export async function cropOf(source: ImagerySource, square: Square): Promise<Pixels> {
+  const crop = await source.crop(square);
+  if (crop === undefined) throw new Error(`there is no imagery at ${square.centre.join(', ')}`);
+  return crop;
 }
 
 /** Mean position of the pixels whose red exceeds 128, in pixels from the crop's middle, x right and y down. */

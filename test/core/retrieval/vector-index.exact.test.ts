@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { createExactIndex, openExactIndex, writeExactIndex } from '#core/retrieval/vector-index.exact.ts';
-import { vectorIndexContract } from '../../contract/vector-index.ts';
+import { vectorIndexContract, vectorIndexFileContract } from '../../contract/vector-index.ts';
 
-vectorIndexContract({ open: openExactIndex, write: writeExactIndex });
+const driver = { open: openExactIndex, write: writeExactIndex };
+vectorIndexContract(driver);
+vectorIndexFileContract(driver);
 
 describe('an exact index in memory', () => {
   test('searches the vectors that it was given', async () => {

@@ -5,7 +5,7 @@ import { openFaissIndex, writeFaissIndex } from '#core/retrieval/vector-index.fa
 import { Index, MetricType } from '#native/faiss';
 import { build } from '../../../native/faiss/test/built.ts';
 import { randomVectors } from '../../../native/faiss/test/oracle.ts';
-import { vectorIndexContract } from '../../contract/vector-index.ts';
+import { vectorIndexContract, vectorIndexFileContract } from '../../contract/vector-index.ts';
 import { temporaryFolder } from '../../temporary.ts';
 
 beforeAll(() => {
@@ -14,10 +14,12 @@ beforeAll(() => {
 
 describe('in memory', () => {
   vectorIndexContract({ open: openFaissIndex, write: writeFaissIndex });
+  vectorIndexFileContract({ open: openFaissIndex, write: writeFaissIndex });
 });
 
 describe('mapped', () => {
   vectorIndexContract({ open: (path) => openFaissIndex(path, { mmap: true }), write: writeFaissIndex });
+  vectorIndexFileContract({ open: (path) => openFaissIndex(path, { mmap: true }), write: writeFaissIndex });
 });
 
 describe('beside the exact index', () => {

@@ -1,0 +1,28 @@
+import type { Logger } from 'pino';
+import type { Config } from './config.ts';
+import { Geo2Error } from './core/errors.ts';
+import type { OpenIndex } from './core/retrieval/region.ts';
+
+/** FAISS where its binding is built, else the exact index, which says so. */
+export async function chooseIndex(
+  asked: Config['vectorIndex'],
+  logger: Pick<Logger, 'warn'>,
+): Promise<{ openIndex: OpenIndex; index: 'faiss' | 'exact' }> {
+  if (asked !== 'exact') {
+    try {
+      const { openFaissIndex } = await import('./core/retrieval/vector-index.faiss.ts');
+      const { faissVersion } = await import('#native/faiss');
+      faissVersion(); // the binding is loaded at its first use: here, while there is another way
+      return { openIndex: (path) => openFaissIndex(path), index: 'faiss' };
+    } catch (cause) {
+      if (asked === 'faiss') {
+        throw new Geo2Error('INDEX_INVALID', 'FAISS is asked for, and its binding is not built: run `make setup`.', {
+          cause,
+        });
+      }
+      logger.warn({ err: cause }, 'FAISS is not built here (`make setup` builds it): searching with the exact index');
+    }
+  }
+  const { openExactIndex } = await import('./core/retrieval/vector-index.exact.ts');
+  return { openIndex: (path) => openExactIndex(path), index: 'exact' };
+}

@@ -1,0 +1,82 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { MilvusClient } from '@zilliz/milvus2-sdk-node';
+import { PROGRAM_DIR } from '../src/config.ts';
+
+/** The real server, embedded: PyPI's `milvus`. */
+export interface MilvusServer {
+  /** `host:port` */
+  readonly address: string;
+  stop(): Promise<void>;
+}
+
+const PROGRAM = join(PROGRAM_DIR, '.venv/bin/milvus-server');
+const START_MS = 90_000;
+const STOP_MS = 20_000;
+
+/** Whether there is one to start; `scripts/setup.sh` installs it. */
+export function hasMilvus(): boolean {
+  if (existsSync(PROGRAM)) return true;
+  process.stderr.write('Milvus is not tested: there is no .venv/bin/milvus-server (scripts/setup.sh installs it)\n');
+  return false;
+}
+
+/** Starts a server with data of its own on a free port, and waits until it answers. */
+export async function startMilvus(): Promise<MilvusServer> {
+  const dir = await mkdtemp(join(tmpdir(), 'geo2-milvus-'));
+  const port = await freePort();
+  const child = spawn(PROGRAM, ['--data', dir, '--proxy-port', String(port)], { stdio: 'ignore', detached: true });
+  const address = `127.0.0.1:${port}`;
+  const stop = async (): Promise<void> => {
+    if (child.exitCode === null) {
+      endGroup(child, 'SIGTERM');
+      const timer = setTimeout(() => endGroup(child, 'SIGKILL'), STOP_MS);
+      if (child.exitCode === null) await once(child, 'exit');
+      clearTimeout(timer);
+    }
+    endGroup(child, 'SIGKILL');
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 });
+  };
+  const deadline = performance.now() + START_MS;
+  while (performance.now() < deadline && child.exitCode === null) {
+    if (await answers(address)) return { address, stop };
+  }
+  await stop();
+  throw new Error(`Milvus did not answer at ${address}`);
+}
+
+async function answers(address: string): Promise<boolean> {
+  const client = new MilvusClient({ address, timeout: 2_000, maxRetries: 0, logLevel: 'none' });
+  try {
+    await client.connectPromise;
+    return (await client.checkHealth()).isHealthy;
+  } catch {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    return false;
+  } finally {
+    await client.closeConnection();
+  }
+}
+
+function endGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // it has ended
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('a server has a port');
+  return address.port;
+}
