@@ -9,7 +9,9 @@ import type { Rate } from './core/accounts/keys.ts';
 import type { Embed } from './core/embed.ts';
 import type { Geolocate } from './core/geolocate.ts';
 import type { Jobs } from './core/jobs/jobs.ts';
+import type { ReadImageryTile } from './core/regions/place-imagery.ts';
 import type { RegionSource } from './core/retrieval/region.ts';
+import type { Synthesize } from './core/synthesize.ts';
 import type { Deliveries } from './core/webhooks/deliveries.ts';
 import type { Endpoints } from './core/webhooks/endpoints.ts';
 import { type AuthenticationDeps, authentication } from './handlers/authentication.ts';
@@ -25,7 +27,7 @@ import { type HealthDeps, healthRoutes } from './handlers/health.ts';
 import { repeatable } from './handlers/idempotency.ts';
 import { type IdentityOptions, identity } from './handlers/identity.ts';
 import type { FetchImage } from './handlers/image.ts';
-import { imageryRoute, type ReadImageryTile } from './handlers/imagery.ts';
+import { imageryRoute } from './handlers/imagery.ts';
 import { jobRoutes } from './handlers/jobs.ts';
 import { keyRoutes } from './handlers/keys.ts';
 import { limits } from './handlers/limits.ts';
@@ -33,6 +35,7 @@ import { type Metrics, metricsRoute, observeRequests } from './handlers/metrics.
 import { type PageDeps, pageRoutes } from './handlers/page.ts';
 import { HttpProblem, onError } from './handlers/problems.ts';
 import { regionRoutes } from './handlers/regions.ts';
+import { synthesizeRoute } from './handlers/synthesize.ts';
 import { webhookDeliveryRoutes } from './handlers/webhook-deliveries.ts';
 import { webhookRoutes } from './handlers/webhooks.ts';
 
@@ -42,6 +45,7 @@ export interface AppDeps extends HealthDeps, PageDeps {
   readonly version: string;
   readonly geolocate: Geolocate;
   readonly embed: Embed;
+  readonly synthesize: Synthesize;
   readonly jobs: Jobs;
   readonly regions: RegionSource;
   readonly readImageryTile: ReadImageryTile;
@@ -162,6 +166,7 @@ export function createApp(deps: AppDeps): OpenAPIHono<AppEnv> {
 
   geolocateRoute(app, { ...deps, limits: forms, onAnswer: deps.metrics.onAnswer });
   embedRoute(app, { ...deps, limits: forms, maxBatch: deps.limits.maxBatch });
+  synthesizeRoute(app, { ...deps, limits: forms });
   batchRoute(app, { ...deps, limits: { ...deps.limits, pace: UPLOAD_PACE, budget: forms.budget } });
   jobRoutes(app, deps);
   regionRoutes(app, deps);

@@ -11,18 +11,23 @@ import { openOnnxModel } from './core/inference/model.onnx.ts';
 import type { Model } from './core/inference/model.ts';
 import type { InferenceObserver } from './core/inference/observer.ts';
 import { traceModel } from './core/inference/traced-model.ts';
+import type { ReadImageryTile } from './core/regions/place-imagery.ts';
 import { loadRegion, type OpenIndex, type Region, type RegionSource } from './core/retrieval/region.ts';
 import { createFsObjectStore } from './core/storage/object-store.fs.ts';
 import type { ObjectStore } from './core/storage/object-store.ts';
 import { openVersion, readCurrent } from './core/storage/versioned.ts';
+import { createSynthesize, type Synthesize } from './core/synthesize.ts';
 import { NO_TRACER, type Tracer } from './core/tracing/tracer.ts';
 import type { RegionHealth } from './handlers/health.ts';
+import { createImageryReader } from './region-imagery.ts';
 
 /** Model, regions and index, put together: what the server and the command line both stand on. */
 export interface Engine {
   readonly model: Model & { readonly pid: number | undefined };
   readonly geolocate: Geolocate;
   readonly embed: Embed;
+  readonly synthesize: Synthesize;
+  readonly readImageryTile: ReadImageryTile;
   readonly regions: RegionSource;
   readonly store: ObjectStore;
   /** Ids of the regions that this process is to serve, loaded or not. */
@@ -52,6 +57,8 @@ export interface EngineDeps {
 
 /** Images that one run of the model takes, beside those that wait for it. */
 const MAX_RUNNING = 8;
+/** Views that are made or wait for it: each takes as long as many images. */
+const MAX_SYNTHESES = 16;
 /** A run that takes longer is stuck, and its process is replaced. */
 const MIN_RUN_TIMEOUT_MS = 20_000;
 
@@ -128,15 +135,40 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
   }
 
   /** "Out of coverage" would be a wrong answer while a region is still being read. */
-  function afterLoading(geolocate: Geolocate): Geolocate {
+  function afterLoading<T, A>(work: (request: T) => Promise<A>): (request: T) => Promise<A> {
     return async (request) => {
-      if (regionsTried) return geolocate(request);
+      if (regionsTried) return work(request);
       throw new Geo2Error('MODEL_UNAVAILABLE', 'The regions are being loaded.', { data: { retryAfterS: 1 } });
     };
   }
 
+  /** A view is one request to the model, however many runs it takes. */
+  const countedSynthesize: Synthesize = async (request) => {
+    const call = { graph: 'synthesis', items: 1 };
+    try {
+      const answer = await viewAdmission.run({ images: 1, deadlineMs: request.deadlineMs }, () => synthesize(request));
+      observer.onRequest?.({ ...call, outcome: 'success' });
+      return answer;
+    } catch (error) {
+      if (error instanceof Geo2Error) observer.onRequest?.({ ...call, outcome: 'failure', reason: error.code });
+      throw error;
+    }
+  };
+  const synthesizePlace = afterLoading(countedSynthesize);
+
   const geolocate = createGeolocate({ model: traced, regions, limits, nowMs, tracer });
   const embed = createEmbed({ model: traced, limits, maxImages: config.maxBatch, nowMs, tracer });
+  const readImageryTile = createImageryReader();
+  const synthesize = createSynthesize({
+    model: traced,
+    regions,
+    readImageryTile,
+    limits,
+    nowMs,
+    now: () => new Date(),
+    tracer,
+  });
+  const viewAdmission = createAdmission({ maxImages: MAX_SYNTHESES, nowMs });
 
   let starting: Promise<void> | undefined;
   async function startAll(): Promise<void> {
@@ -158,6 +190,9 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     ),
     embed: (request) =>
       admission.run({ images: request.images.length, deadlineMs: request.deadlineMs }, () => embed(request)),
+    synthesize: (request) =>
+      request.source.type === 'location' ? synthesizePlace(request) : countedSynthesize(request),
+    readImageryTile,
     regionHealth: () => [...health.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
     start() {
       starting ??= startAll();

@@ -18,7 +18,6 @@ import { createMetrics } from './handlers/metrics.ts';
 import { createHttpServer } from './http-server.ts';
 import { createItemRunner } from './job-items.ts';
 import { createLogger } from './logging.ts';
-import { createImageryReader } from './region-imagery.ts';
 import { openState, type State } from './state.ts';
 import { openTracer } from './tracing.ts';
 
@@ -79,7 +78,6 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
   const app = (config.role === 'worker' ? createWorkerApp : createApp)({
     ...engine,
     version,
-    readImageryTile: createImageryReader(),
     fetchImage: images.fetch,
     limits: { ...config, maxHeldBytes: MAX_HELD_BYTES },
     metrics,

@@ -136,6 +136,7 @@ export async function appUnderTest(overrides: Partial<AppDeps> = {}): Promise<Ap
       return MATCHED;
     },
     embed: () => Promise.reject(new Error('not used here')),
+    synthesize: () => Promise.reject(new Error('not used here')),
     draining: new AbortController().signal,
     regions: { list: () => [] },
     regionHealth: () => [],
