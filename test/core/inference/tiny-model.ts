@@ -9,12 +9,15 @@ export const TINY_WIDTH = 8;
 /**
  * A released model whose behaviour a test controls by the pixels: the embedding is a fixed projection of the mean colour,
  * scaled to unit length. A black image gives 0 / 0 = NaN. The red value of the batch's first pixel makes the ground graph
- * slow: about `red` x 0.1 s.
+ * slow unless `slow` is false: about `red` x 0.1 s.
  */
-export async function writeTinyModel(dir: string, { width = TINY_WIDTH }: { width?: number } = {}): Promise<void> {
+export async function writeTinyModel(
+  dir: string,
+  { width = TINY_WIDTH, slow = true }: { width?: number; slow?: boolean } = {},
+): Promise<void> {
   await mkdir(join(dir, 'golden'), { recursive: true });
-  await writeFile(join(dir, 'ground.onnx'), embedder({ dims: [96, 384, 3], mask: true, width }));
-  await writeFile(join(dir, 'satellite.onnx'), embedder({ dims: [128, 128, 3], mask: false, width }));
+  await writeFile(join(dir, 'ground.onnx'), embedder({ dims: [96, 384, 3], mask: true, width, slow }));
+  await writeFile(join(dir, 'satellite.onnx'), embedder({ dims: [128, 128, 3], mask: false, width, slow: false }));
   const canvas = canvasOf([0, 200, 50]);
   const tile = new Uint8Array(128 * 128 * 3).fill(90);
   await writeFile(join(dir, 'golden/ground.image.bin'), canvas.rgb);
@@ -75,7 +78,17 @@ function weight(channel: number, column: number): number {
   return Math.sin(1 + channel * TINY_WIDTH + column);
 }
 
-function embedder({ dims, mask, width }: { dims: number[]; mask: boolean; width: number }): Uint8Array {
+function embedder({
+  dims,
+  mask,
+  width,
+  slow,
+}: {
+  dims: number[];
+  mask: boolean;
+  width: number;
+  slow: boolean;
+}): Uint8Array {
   const side = 256;
   const weights = Array.from({ length: 3 * width }, (_, i) => weight(Math.floor(i / width), i % width));
   const zeros = new Uint8Array(side * side * 4);
@@ -107,7 +120,7 @@ function embedder({ dims, mask, width }: { dims: number[]; mask: boolean; width:
       longs('origin', [0, 0, 0, 0]),
       longs('origin_end', [1, 1, 1, 1]),
       longs('scalar_shape', [], [0]),
-      floats('turns_per_level', [], [mask ? 200 : 0]),
+      floats('turns_per_level', [], [slow ? 200 : 0]),
       tensor('zero_square', 'float32', [side, side], zeros),
     ],
     inputs: [

@@ -20,7 +20,7 @@ const GoldenSchema = z.looseObject({ cases: z.array(z.unknown()) });
 
 /** The tiny model (a black image gives NaN) with graphs of synthesis that Python exported. */
 export async function writeTinySynthesisModel(dir: string, overrides: Record<string, unknown> = {}): Promise<void> {
-  await writeTinyModel(dir, { width: WIDTH });
+  await writeTinyModel(dir, { width: WIDTH, slow: false }); // views that were made have pixels that nobody chose
   const parts = PartsSchema.parse(await readJson(join(EXPORTED, 'graphs.json')));
   const own = GoldenSchema.parse(await readJson(join(dir, 'golden/golden.json')));
   const exported = GoldenSchema.parse(await readJson(join(EXPORTED, 'golden/golden.json')));
