@@ -24,7 +24,7 @@ export function openJobs(config: Config, { database, runItem, observer, logger }
   const now = (): Date => new Date();
   return createJobService({
     database,
-    store: createFsObjectStore({ url: config.jobs.storeUrl ?? pathToFileURL(join(config.dataDir, 'objects')).href }),
+    store: createFsObjectStore({ url: objectsUrl(config) }),
     recordEvent: tellWebhooks(now),
     newId,
     now,
@@ -33,6 +33,11 @@ export function openJobs(config: Config, { database, runItem, observer, logger }
     ...config.jobs,
     worker: config.role === 'api' ? undefined : { runItem, ...config.jobs, maxImageBytes: config.maxImageBytes },
   });
+}
+
+/** Where images, results and what else can be lost is kept. */
+export function objectsUrl({ jobs, dataDir }: Config): string {
+  return jobs.storeUrl ?? pathToFileURL(join(dataDir, 'objects')).href;
 }
 
 /** An expired job has failed, as far as webhooks are concerned; its `status` tells. */

@@ -18,6 +18,7 @@ import { createMetrics } from './handlers/metrics.ts';
 import { createHttpServer } from './http-server.ts';
 import { createItemRunner } from './job-items.ts';
 import { createLogger } from './logging.ts';
+import { openPreviews } from './previews.ts';
 import { openState, type State } from './state.ts';
 import { openTracer } from './tracing.ts';
 
@@ -78,6 +79,7 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
   const app = (config.role === 'worker' ? createWorkerApp : createApp)({
     ...engine,
     version,
+    previews: openPreviews(config, engine, { logger }),
     fetchImage: images.fetch,
     limits: { ...config, maxHeldBytes: MAX_HELD_BYTES },
     metrics,

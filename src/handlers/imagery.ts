@@ -5,6 +5,7 @@ import type { ReadImageryTile } from '../core/regions/place-imagery.ts';
 import type { RegionSource } from '../core/retrieval/region.ts';
 import { requireScope } from './authentication.ts';
 import type { AppEnv } from './context.ts';
+import { holds } from './etag.ts';
 import { HttpProblem } from './problems.ts';
 import { findRegion } from './regions.ts';
 import { problemResponses } from './schemas.ts';
@@ -58,10 +59,4 @@ export function imageryRoute(
 /** NaN for anything but plain digits. */
 function whole(text: string): number {
   return /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-}
-
-/** Weak comparison, as If-None-Match asks for. */
-function holds(header: string | undefined, etag: string): boolean {
-  if (header === undefined) return false;
-  return header.split(',').some((item) => item.trim() === '*' || item.trim().replace(/^W\//, '') === etag);
 }
