@@ -10,7 +10,7 @@ import { tinyManifest, writeManifest, writeTinyModel } from './tiny-model.ts';
 const EXPORTED = join(import.meta.dirname, '../../golden/tiny-synthesis');
 
 /** Of the embedding that the exported flow takes as its condition. */
-const WIDTH = 32;
+export const TINY_SYNTHESIS_WIDTH = 32;
 
 const PartsSchema = z.object({
   latent: z.record(z.string(), z.unknown()),
@@ -20,7 +20,7 @@ const GoldenSchema = z.looseObject({ cases: z.array(z.unknown()) });
 
 /** The tiny model (a black image gives NaN) with graphs of synthesis that Python exported. */
 export async function writeTinySynthesisModel(dir: string, overrides: Record<string, unknown> = {}): Promise<void> {
-  await writeTinyModel(dir, { width: WIDTH, slow: false }); // views that were made have pixels that nobody chose
+  await writeTinyModel(dir, { width: TINY_SYNTHESIS_WIDTH, slow: false }); // views that were made have pixels that nobody chose
   const parts = PartsSchema.parse(await readJson(join(EXPORTED, 'graphs.json')));
   const own = GoldenSchema.parse(await readJson(join(dir, 'golden/golden.json')));
   const exported = GoldenSchema.parse(await readJson(join(EXPORTED, 'golden/golden.json')));
@@ -28,7 +28,7 @@ export async function writeTinySynthesisModel(dir: string, overrides: Record<str
   await cp(join(EXPORTED, 'golden'), join(dir, 'golden'), { recursive: true });
   const golden = { ...exported, cases: [...own.cases, ...exported.cases] };
   await writeFile(join(dir, 'golden/golden.json'), JSON.stringify(golden));
-  const manifest = tinyManifest(WIDTH);
+  const manifest = tinyManifest(TINY_SYNTHESIS_WIDTH);
   const graphs = { ...manifest.graphs, ...parts.graphs };
   await writeManifest(dir, { ...manifest, graphs, latent: parts.latent, ...overrides });
 }
