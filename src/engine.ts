@@ -17,20 +17,25 @@ import {
   type RegionHealth,
   type Reload,
 } from './core/regions/lineup.ts';
+import type { ReadImageryTile } from './core/regions/place-imagery.ts';
 import { createPointers } from './core/regions/pointers.ts';
 import { openVerified } from './core/regions/verify.ts';
 import type { RegionFacts, RegionSource } from './core/retrieval/region.ts';
 import type { ObjectStore } from './core/storage/object-store.ts';
+import { createSynthesize, type Synthesize } from './core/synthesize.ts';
 import { NO_TRACER, type Tracer } from './core/tracing/tracer.ts';
 import { chooseIndex } from './index-choice.ts';
 import { openModelStore } from './model-store.ts';
 import { openObjectStore, openVersionCache } from './object-store.ts';
+import { createImageryReader } from './region-imagery.ts';
 
 /** Model, regions and index, put together: what the server and the command line both stand on. Model and regions are those in use now. */
 export interface Engine {
   readonly model: Model & { readonly pid: number | undefined };
   readonly geolocate: Geolocate;
   readonly embed: Embed;
+  readonly synthesize: Synthesize;
+  readonly readImageryTile: ReadImageryTile;
   readonly regions: RegionSource;
   readonly store: ObjectStore;
   /** Ids of the regions that this process is to serve, loaded or not. */
@@ -68,6 +73,8 @@ export interface EngineDeps {
 
 /** Images that one run of the model takes, beside those that wait for it. */
 const MAX_RUNNING = 8;
+/** Views that are made or wait for it: each takes as long as many images. */
+const MAX_SYNTHESES = 16;
 /** A run that takes longer is stuck, and its process is replaced. */
 const MIN_RUN_TIMEOUT_MS = 20_000;
 
@@ -91,6 +98,9 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
   const { openIndex, index } = await chooseIndex(config.vectorIndex, logger);
   const limits = { ...DEFAULT_IMAGE_LIMITS, maxBytes: config.maxImageBytes, maxPixels: config.maxPixels };
   const admission = createAdmission({ maxImages: config.maxQueue + MAX_RUNNING, nowMs });
+  const viewAdmission = createAdmission({ maxImages: MAX_SYNTHESES, nowMs });
+  const readImageryTile = createImageryReader();
+  const now = (): Date => new Date();
 
   async function openModel(version: string): Promise<ServedModel> {
     const local = await models.open(version, cache);
@@ -153,26 +163,51 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     hold: (ids, options) => lineup.current.shelf.hold(ids, options),
     coverage: (region) => lineup.current.shelf.coverage(region),
   };
-  const verbs = new WeakMap<Generation<ServedModel>, { geolocate: Geolocate; embed: Embed }>();
-  function verbsOf(generation: Generation<ServedModel>): { geolocate: Geolocate; embed: Embed } {
+  const verbs = new WeakMap<Generation<ServedModel>, Verbs>();
+  function verbsOf(generation: Generation<ServedModel>): Verbs {
     const known = verbs.get(generation);
     if (known !== undefined) return known;
     const { model, shelf } = generation;
     const made = {
       geolocate: createGeolocate({ model: model.traced, regions: shelf, limits, nowMs, tracer }),
       embed: createEmbed({ model: model.traced, limits, maxImages: config.maxBatch, nowMs, tracer }),
+      synthesize: createSynthesize({
+        model: model.traced,
+        regions: shelf,
+        readImageryTile,
+        limits,
+        nowMs,
+        now,
+        tracer,
+      }),
     };
     verbs.set(generation, made);
     return made;
   }
 
   /** "Out of coverage" would be a wrong answer while a region is still being read. */
-  function afterLoading(geolocate: Geolocate): Geolocate {
+  function afterLoading<T, A>(work: (request: T) => Promise<A>): (request: T) => Promise<A> {
     return async (request) => {
-      if (lineup.isTried) return geolocate(request);
+      if (lineup.isTried) return work(request);
       throw new Geo2Error('MODEL_UNAVAILABLE', 'The regions are being loaded.', { data: { retryAfterS: 1 } });
     };
   }
+
+  /** A view is one request to the model, however many runs it takes. */
+  const countedSynthesize: Synthesize = async (request) => {
+    const call = { graph: 'synthesis', items: 1 };
+    try {
+      const answer = await viewAdmission.run({ images: 1, deadlineMs: request.deadlineMs }, () =>
+        lineup.run((generation) => verbsOf(generation).synthesize(request)),
+      );
+      observer.onRequest?.({ ...call, outcome: 'success' });
+      return answer;
+    } catch (error) {
+      if (error instanceof Geo2Error) observer.onRequest?.({ ...call, outcome: 'failure', reason: error.code });
+      throw error;
+    }
+  };
+  const synthesizePlace = afterLoading(countedSynthesize);
 
   let starting: Promise<void> | undefined;
   return {
@@ -192,6 +227,9 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
       stop: () => lineup.current.model.stop(),
       embedGround: (batch, options) => lineup.run(({ model }) => model.traced.embedGround(batch, options)),
       embedSatellite: (batch, options) => lineup.run(({ model }) => model.traced.embedSatellite(batch, options)),
+      get synthesis() {
+        return lineup.current.model.traced.synthesis;
+      },
     },
     regions,
     store,
@@ -207,6 +245,9 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
       admission.run({ images: request.images.length, deadlineMs: request.deadlineMs }, () =>
         lineup.run((generation) => verbsOf(generation).embed(request)),
       ),
+    synthesize: (request) =>
+      request.source.type === 'location' ? synthesizePlace(request) : countedSynthesize(request),
+    readImageryTile,
     regionHealth: lineup.health,
     start() {
       starting ??= lineup.start();
@@ -220,6 +261,13 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
       await lineup.stop();
     },
   };
+}
+
+/** The verbs of one generation of model and regions. */
+interface Verbs {
+  readonly geolocate: Geolocate;
+  readonly embed: Embed;
+  readonly synthesize: Synthesize;
 }
 
 /** A model in its process, and the same with spans. */

@@ -1,14 +1,16 @@
 import type { Embed } from './core/embed.ts';
-import { Geo2Error } from './core/errors.ts';
 import type { Geolocate, GeolocateAnswer } from './core/geolocate.ts';
 import type { RunItem } from './core/jobs/worker.ts';
+import type { Synthesize } from './core/synthesize.ts';
 import { runEmbedItem } from './handlers/embed.ts';
 import { runGeolocateItem } from './handlers/geolocate.ts';
 import type { FetchImage } from './handlers/image.ts';
+import { runSynthesizeItem } from './handlers/synthesize.ts';
 
 export interface ItemRunnerDeps {
   readonly geolocate: Geolocate;
   readonly embed: Embed;
+  readonly synthesize: Synthesize;
   readonly fetchImage: FetchImage;
   readonly maxImageBytes: number;
   /** Told of every place that was looked for, for the metrics. */
@@ -18,6 +20,7 @@ export interface ItemRunnerDeps {
 /** Answers an image of a job as the route of its verb does. */
 export function createItemRunner(deps: ItemRunnerDeps): RunItem {
   return async ({ kind, options, image: given, signal }) => {
+    if (given.type === 'none') return runSynthesizeItem(deps, { image: undefined, options, signal });
     const image =
       given.type === 'bytes' ? given.bytes : await deps.fetchImage(given.url, { maxBytes: deps.maxImageBytes, signal });
     const item = { image, options, signal };
@@ -27,7 +30,7 @@ export function createItemRunner(deps: ItemRunnerDeps): RunItem {
       case 'embed':
         return runEmbedItem(deps, item);
       case 'synthesize':
-        throw new Geo2Error('INVALID_REQUEST', 'This service makes no views.');
+        return runSynthesizeItem(deps, item);
     }
   };
 }

@@ -20,7 +20,7 @@ import { createHttpServer } from './http-server.ts';
 import { createItemRunner } from './job-items.ts';
 import { createLogger } from './logging.ts';
 import { openObjectStore } from './object-store.ts';
-import { createImageryReader } from './region-imagery.ts';
+import { openPreviews } from './previews.ts';
 import { openState, type State } from './state.ts';
 import { openTracer } from './tracing.ts';
 
@@ -73,8 +73,9 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
   const fetcher = traceFetcher(pinned, tracer);
   const images = createImageFetcher({ fetcher, timeoutMs: config.requestTimeoutMs * FETCH_SHARE });
   const jobStoreUrl = config.jobs.storeUrl ?? pathToFileURL(join(config.dataDir, 'objects')).href;
+  const jobStore = await openObjectStore(jobStoreUrl, config);
   const state = openState(config, {
-    jobStore: await openObjectStore(jobStoreUrl, config),
+    jobStore,
     ...engine,
     fetcher,
     tracer,
@@ -86,7 +87,7 @@ export async function startServer(config: Config, deps: ServerDeps = {}): Promis
   const app = (config.role === 'worker' ? createWorkerApp : createApp)({
     ...engine,
     version,
-    readImageryTile: createImageryReader(),
+    previews: openPreviews(engine, { store: jobStore, logger }),
     fetchImage: images.fetch,
     limits: { ...config, maxHeldBytes: MAX_HELD_BYTES },
     metrics,

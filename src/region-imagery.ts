@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PMTiles, type Source } from 'pmtiles';
+import type { ReadImageryTile } from './core/regions/place-imagery.ts';
 import type { Region } from './core/retrieval/region.ts';
-import type { ReadImageryTile } from './handlers/imagery.ts';
 
 /** Reads map tiles from the archives of regions, which never change; each archive's directory is read once. */
 export function createImageryReader(): ReadImageryTile {

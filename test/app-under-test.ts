@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, onTestFinished } from 'vitest';
+import { afterAll, expect, onTestFinished } from 'vitest';
 import type { z } from 'zod';
 import { createAccounts } from '#core/accounts/accounts.ts';
 import type { Database } from '#core/database/database.ts';
@@ -137,6 +137,8 @@ export async function appUnderTest(overrides: Partial<AppDeps> = {}): Promise<Ap
       return MATCHED;
     },
     embed: () => Promise.reject(new Error('not used here')),
+    synthesize: () => Promise.reject(new Error('not used here')),
+    previews: { nameOf: () => expect.unreachable('not used here'), get: unused },
     draining: new AbortController().signal,
     regions: regionsOf([]),
     regionHealth: () => [],

@@ -12,6 +12,7 @@ const rooms: { name: string; holds: RegExp }[] = [
   { name: 'image', holds: /^core\/image\// },
   { name: 'storage', holds: /^core\/storage\// },
   { name: 'inference', holds: /^core\/inference\// },
+  { name: 'synthesis', holds: /^core\/synthesis\// },
   { name: 'retrieval', holds: /^core\/retrieval\// },
   { name: 'database', holds: /^core\/database\// },
   { name: 'accounts', holds: /^core\/accounts\// },

@@ -33,9 +33,10 @@ export async function jobsUnderTest(): Promise<JobsUnderTest> {
   const storeDir = await mkdtemp(join(tmpdir(), 'geo2-jobs-'));
   const access = accessOf(database);
   const unused = (): Promise<never> => Promise.reject(new Error('not used here'));
-  let verbs: Pick<ItemRunnerDeps, 'geolocate' | 'embed' | 'fetchImage'> = {
+  let verbs: Pick<ItemRunnerDeps, 'geolocate' | 'embed' | 'synthesize' | 'fetchImage'> = {
     geolocate: unused,
     embed: unused,
+    synthesize: unused,
     fetchImage: unused,
   };
   const service = createJobService({
@@ -61,7 +62,7 @@ export async function jobsUnderTest(): Promise<JobsUnderTest> {
 
   return {
     async app(overrides = {}) {
-      verbs = { geolocate: unused, embed: unused, fetchImage: unused, ...overrides };
+      verbs = { geolocate: unused, embed: unused, synthesize: unused, fetchImage: unused, ...overrides };
       return appUnderTest({ jobs: service.jobs, access, limits: PATIENT, ...overrides });
     },
     async keyOf(tenant, scopes = ['geolocate', 'embed', 'jobs']) {

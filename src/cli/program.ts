@@ -29,6 +29,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./embed.ts')).embed,
   },
   {
+    name: 'synthesize',
+    summary: 'make the street of an aerial tile, or the other way round',
+    load: async () => (await import('./synthesize.ts')).synthesize,
+  },
+  {
     name: 'region build',
     summary: 'make a searchable region of your own imagery',
     load: async () => (await import('./region-build.ts')).regionBuild,

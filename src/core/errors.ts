@@ -27,6 +27,8 @@ export type ErrorCode =
   // the caller's options
   | 'INVALID_REQUEST'
   | 'UNKNOWN_REGION'
+  | 'OUT_OF_COVERAGE'
+  | 'NO_SYNTHESIS'
   | 'BATCH_TOO_LARGE'
   // webhooks
   | 'WEBHOOK_URL_REFUSED'

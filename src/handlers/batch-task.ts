@@ -3,6 +3,7 @@ import type { JobKind } from '../core/jobs/jobs.ts';
 import { embedOptions } from './embed.ts';
 import { geolocateOptions } from './geolocate.ts';
 import type { FieldError } from './problems.ts';
+import { synthesizeOptions } from './synthesize.ts';
 import { fieldErrorsOf, invalidInput, jsonPointer, type PointerOf } from './validate.ts';
 
 /** How the options of a verb are read. */
@@ -12,13 +13,17 @@ interface OptionReader {
 }
 
 /** What a batch can do with each of its images. */
-const READERS = { geolocate: geolocateOptions, embed: embedOptions } satisfies Partial<Record<JobKind, OptionReader>>;
+const READERS = {
+  geolocate: geolocateOptions,
+  embed: embedOptions,
+  synthesize: synthesizeOptions,
+} satisfies Partial<Record<JobKind, OptionReader>>;
 
 export type BatchTask = keyof typeof READERS;
-const TASKS = ['geolocate', 'embed'] as const satisfies readonly BatchTask[];
+const TASKS = ['geolocate', 'embed', 'synthesize'] as const satisfies readonly BatchTask[];
 
 export const TaskSchema = z
-  .enum(TASKS, { error: `must be ${TASKS.join(' or ')}` })
+  .enum(TASKS, { error: `must be ${TASKS.join(', ')}` })
   .openapi({ description: 'What is done with each image' });
 
 /**

@@ -1,19 +1,14 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { visibleRegions } from '../core/accounts/visible-regions.ts';
 import { isMapTile } from '../core/geo/web-mercator.ts';
-import type { Region, RegionSource } from '../core/retrieval/region.ts';
+import type { ReadImageryTile } from '../core/regions/place-imagery.ts';
+import type { RegionSource } from '../core/retrieval/region.ts';
 import { requireScope } from './authentication.ts';
 import type { AppEnv } from './context.ts';
+import { holds } from './etag.ts';
 import { HttpProblem } from './problems.ts';
 import { findRegion } from './regions.ts';
 import { problemResponses } from './schemas.ts';
-
-/** One encoded map tile of a region's imagery; undefined where the imagery has none. */
-export type ReadImageryTile = (
-  region: Region,
-  tile: { z: number; x: number; y: number },
-  options: { signal: AbortSignal },
-) => Promise<{ readonly bytes: Uint8Array; readonly contentType: string } | undefined>;
 
 const binary = { schema: z.string().openapi({ type: 'string', format: 'binary' }) };
 
@@ -73,10 +68,4 @@ export function imageryRoute(
 /** NaN for anything but plain digits. */
 function whole(text: string): number {
   return /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-}
-
-/** Weak comparison, as If-None-Match asks for. */
-function holds(header: string | undefined, etag: string): boolean {
-  if (header === undefined) return false;
-  return header.split(',').some((item) => item.trim() === '*' || item.trim().replace(/^W\//, '') === etag);
 }

@@ -51,6 +51,8 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
   IMAGE_URL_FAILED: { status: 422, title: 'The image URL could not be fetched', retryable: true },
   INVALID_REQUEST: { status: 422, title: 'The request is not valid', retryable: false },
   UNKNOWN_REGION: { status: 422, title: 'There is no such region', retryable: false },
+  OUT_OF_COVERAGE: { status: 422, title: 'No region covers the place', retryable: false },
+  NO_SYNTHESIS: { status: 501, title: 'The served model makes no views', retryable: false },
   BATCH_TOO_LARGE: { status: 422, title: 'The request has too many images', retryable: false },
   WEBHOOK_URL_REFUSED: { status: 422, title: 'The webhook URL is not accepted', retryable: false },
   WEBHOOK_LIMIT: { status: 409, title: 'There are too many webhooks', retryable: false },
@@ -239,6 +241,7 @@ function retryAfterS(value: unknown): number {
 function pointedAt(code: ProblemCode, detail: string, data: Readonly<Record<string, unknown>>): FieldError[] {
   if (Array.isArray(data.errors)) return data.errors.filter(isFieldError);
   if (code === 'UNKNOWN_REGION') return [{ detail, pointer: '#/regions' }];
+  if (code === 'OUT_OF_COVERAGE') return [{ detail, pointer: '#/location' }];
   if (code === 'BATCH_TOO_LARGE') return [{ detail, pointer: '#/images' }];
   if (code === 'WEBHOOK_URL_REFUSED') return [{ detail, pointer: '#/url' }];
   if (!code.startsWith('IMAGE_')) return [];

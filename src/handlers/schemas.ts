@@ -8,21 +8,21 @@ export const REGION_ID = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const MAX_RADIUS_M = 20_100_000;
 const MAX_POLYGON_POSITIONS = 2_000;
 
-const Lon = z
+export const LonSchema = z
   .number({ error: 'must be a longitude in degrees' })
   .min(-180, 'a longitude is from -180 to 180')
   .max(180, 'a longitude is from -180 to 180');
-const Lat = z
+export const LatSchema = z
   .number({ error: 'must be a latitude in degrees' })
   .min(-90, 'a latitude is from -90 to 90')
   .max(90, 'a latitude is from -90 to 90');
 
 export const LonLatSchema = z
-  .tuple([Lon, Lat], { error: 'must be [longitude, latitude]' })
+  .tuple([LonSchema, LatSchema], { error: 'must be [longitude, latitude]' })
   .openapi({ type: 'array', items: { type: 'number' }, minItems: 2, maxItems: 2, example: [0.004, -0.002] });
 
 export const BboxSchema = z
-  .tuple([Lon, Lat, Lon, Lat], { error: 'must be [west, south, east, north]' })
+  .tuple([LonSchema, LatSchema, LonSchema, LatSchema], { error: 'must be [west, south, east, north]' })
   .check(({ value: [west, south, east, north], issues }) => {
     const say = (message: string): void => {
       issues.push({ code: 'custom', input: [west, south, east, north], message });

@@ -16,8 +16,10 @@ const FindingSchema = z.object({
 });
 const ReportSchema = z.object({ ok: z.boolean(), checks: z.array(FindingSchema) });
 
-async function installed(): Promise<{ files: ServiceFiles; env: Record<string, string> }> {
-  const files = await prepareFiles({ regions: ['good', 'other'] });
+async function installed(
+  options: { makesViews?: boolean } = {},
+): Promise<{ files: ServiceFiles; env: Record<string, string> }> {
+  const files = await prepareFiles({ regions: ['good', 'other'], ...options });
   onTestFinished(() => rm(files.root, { recursive: true, force: true }));
   const env = {
     GEO2_STORE: pathToFileURL(files.storeDir).href,
@@ -67,6 +69,16 @@ describe('geo2 doctor', { timeout: 120_000 }, () => {
     expect(code).toBe(1);
     const details = checks.filter(({ status }) => status === 'fail').map(({ detail }) => detail);
     expect(details.map((detail) => detail.split('=')[0])).toEqual(['GEO2_TREADS', 'GEO2_THREADS', 'PORT']);
+  });
+
+  test('computes the golden samples of synthesis where the model makes views, and says where it makes none', async () => {
+    const views = await installed({ makesViews: true });
+    expect((await examine(views.env)).of('synthesis')).toMatchObject({
+      status: 'ok',
+      detail: expect.stringMatching(/heun, 10 steps/),
+    });
+    const { env } = await installed();
+    expect((await examine(env)).of('synthesis')).toMatchObject({ status: 'ok', detail: expect.stringMatching(/501/) });
   });
 
   test('names a damaged file of the model, and judges the rest all the same', async () => {

@@ -37,7 +37,8 @@ const service = createJobService({
     sweepMs: 200,
     async runItem({ image }) {
       await new Promise((wake) => setTimeout(wake, 100));
-      const said = image.type === 'url' ? image.url : new TextDecoder().decode(image.bytes);
+      const said =
+        image.type === 'bytes' ? new TextDecoder().decode(image.bytes) : image.type === 'url' ? image.url : '';
       console.log(`item ${said}`);
       return { said };
     },

@@ -113,7 +113,8 @@ export function jobsContract(create: () => Promise<JobsUnderTest>): void {
 
     /** Answers with the image's text; `fail:CODE` fails so. */
     const echo: RunItem = async ({ image, options, kind }) => {
-      const said = image.type === 'url' ? image.url : new TextDecoder().decode(image.bytes);
+      const said =
+        image.type === 'bytes' ? new TextDecoder().decode(image.bytes) : image.type === 'url' ? image.url : '';
       if (said === 'fail:unknown') throw new TypeError('not the caller’s business');
       if (said.startsWith('fail:')) throw new Geo2Error('IMAGE_UNSUPPORTED', 'This is no picture.');
       return { said, options, kind };

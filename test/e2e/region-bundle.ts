@@ -23,10 +23,15 @@ export interface TestRegion {
   /** One reference tile of each, west to east along the equator, apart from each other. */
   readonly colours: readonly Colour[];
   readonly modelVersion: string;
+  /** Of the model's embedding. */
+  readonly width?: number;
 }
 
 /** Writes and publishes version 1; returns its folder. */
-export async function writeTestRegion(storeDir: string, { id, colours, modelVersion }: TestRegion): Promise<string> {
+export async function writeTestRegion(
+  storeDir: string,
+  { id, colours, modelVersion, width = TINY_WIDTH }: TestRegion,
+): Promise<string> {
   const dir = join(storeDir, 'regions', id, '1');
   await mkdir(dir, { recursive: true });
   const tiles = colours.map((colour, i) => ({
@@ -37,9 +42,9 @@ export async function writeTestRegion(storeDir: string, { id, colours, modelVers
   const extent = [0, 0, (colours.length - 1) * STEP_DEG + TILE_DEG, TILE_DEG] as const;
 
   const vectors = Float32Array.from(
-    tiles.flatMap(({ colour }) => Array.from({ length: HEADINGS }, () => [...embeddingOf(colour)]).flat()),
+    tiles.flatMap(({ colour }) => Array.from({ length: HEADINGS }, () => [...embeddingOf(colour, width)]).flat()),
   );
-  await writeExactIndex(join(dir, 'index.faiss'), { width: TINY_WIDTH, vectors });
+  await writeExactIndex(join(dir, 'index.faiss'), { width, vectors });
   await writeFile(join(dir, 'tiles.parquet'), tilesTable(tiles, extent));
   await writeFile(join(dir, 'imagery.pmtiles'), await imageryArchive(extent));
   await writeFile(join(dir, 'calibration.json'), JSON.stringify(tinyManifest().calibration));
@@ -63,7 +68,7 @@ export async function writeTestRegion(storeDir: string, { id, colours, modelVers
     attribution: 'Coloured squares',
     capturedAt: null,
     model: { name: 'tiny', version: modelVersion },
-    embeddingWidth: TINY_WIDTH,
+    embeddingWidth: width,
     metresPerTile: 70,
     overlap: 0,
     headings: HEADINGS,

@@ -10,6 +10,7 @@ import { AnswerSchema } from '../../src/handlers/geolocate.ts';
 import { createLogger } from '../../src/logging.ts';
 import { type RunningServer, startServer } from '../../src/main.ts';
 import { writeTinyModel } from '../core/inference/tiny-model.ts';
+import { TINY_SYNTHESIS_WIDTH, writeTinySynthesisModel } from '../core/inference/tiny-synthesis.ts';
 import { type Colour, writeTestRegion } from './region-bundle.ts';
 
 /** The whole service on a real socket: a real (tiny) model in its process, real regions in a real store. */
@@ -42,16 +43,20 @@ export interface ServiceFiles {
   readonly regionDirs: Readonly<Record<string, string>>;
 }
 
-/** Writes a model and regions (`test` unless named) into a new folder, which goes with the service that is started on it. */
+/**
+ * Writes a model (one that makes views, if asked) and regions (`test` unless named) into a new folder, which goes with the service that
+ * is started on it.
+ */
 export async function prepareFiles(
-  options: { regions?: readonly string[]; regionModelVersion?: string } = {},
+  options: { regions?: readonly string[]; regionModelVersion?: string; makesViews?: boolean } = {},
 ): Promise<ServiceFiles> {
   const root = await mkdtemp(join(tmpdir(), 'geo2-e2e-'));
   const modelDir = join(root, 'models/tiny');
   const modelVersionDir = join(modelDir, '0.0.1');
   const storeDir = join(root, 'store');
   await mkdir(modelVersionDir, { recursive: true });
-  await writeTinyModel(modelVersionDir);
+  const { makesViews = false } = options;
+  await (makesViews ? writeTinySynthesisModel : writeTinyModel)(modelVersionDir);
   await writeFile(join(modelDir, 'current.json'), '{"version":"0.0.1"}\n');
   const regionDirs: Record<string, string> = {};
   for (const id of options.regions ?? ['test']) {
@@ -59,6 +64,7 @@ export async function prepareFiles(
       id,
       colours: COLOURS,
       modelVersion: options.regionModelVersion ?? '0.0.1',
+      ...(makesViews ? { width: TINY_SYNTHESIS_WIDTH } : {}),
     });
   }
   return { root, modelDir, modelVersionDir, storeDir, regionDirs };

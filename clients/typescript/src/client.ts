@@ -20,6 +20,8 @@ import type {
   RegionDetail,
   RotatedSecret,
   SecretRotation,
+  SynthesizeAnswer,
+  SynthesizeOptions,
   Webhook,
   WebhookDelivery,
 } from './schema.ts';
@@ -46,6 +48,12 @@ export interface Geo2ClientOptions {
 export interface EmbedUrl extends ImageUrl {
   readonly headingDeg?: number;
   readonly fovDeg?: number;
+}
+
+/** A covered place, which is looked at from the street. */
+export interface Place {
+  /** Longitude and latitude. */
+  readonly location: readonly [number, number];
 }
 
 type EmbedInput = ImageInput | readonly (ImageInput | EmbedUrl)[];
@@ -110,6 +118,23 @@ export function createGeo2Client(options: Geo2ClientOptions) {
     return (init: AttemptInit) => json.POST('/v1/embed', { ...init, body, bodySerializer: () => formOf(blobs, asked) });
   }
 
+  async function view(of: ImageInput | Place, asked: SynthesizeOptions) {
+    if (isPlace(of)) {
+      const [lon, lat] = of.location;
+      const body = { ...asked, location: [lon, lat] };
+      return (init: AttemptInit) => json.POST('/v1/synthesize', { ...init, body });
+    }
+    if (isImageUrl(of)) {
+      const body = { ...asked, image: { url: of.url } };
+      return (init: AttemptInit) => json.POST('/v1/synthesize', { ...init, body });
+    }
+    const [file] = await splitImages([of]).files();
+    if (file === undefined) throw new TypeError('There is no image.');
+    const body = { image: file, options: asked };
+    return (init: AttemptInit) =>
+      json.POST('/v1/synthesize', { ...init, body, bodySerializer: () => formOf([file], asked) });
+  }
+
   /** A batch of one task: all images by their bytes, or all by their addresses. */
   async function batch<Options extends object>(
     task: 'geolocate' | 'embed',
@@ -148,6 +173,15 @@ export function createGeo2Client(options: Geo2ClientOptions) {
       return atOnce(await call(await embedding(images, asked), callOptions));
     },
 
+    /** The other view of an image, or the street at a covered place; `pictureOf` of the answer is the file. */
+    async synthesize(
+      of: ImageInput | Place,
+      asked: SynthesizeOptions,
+      callOptions?: CallOptions,
+    ): Promise<SynthesizeAnswer> {
+      return atOnce(await call(await view(of, asked), callOptions));
+    },
+
     /** The same calls, answered by a job: its `result` is what the call would have answered. */
     later: {
       async geolocate(image: ImageInput, asked: GeolocateOptions = {}, callOptions?: CallOptions): Promise<Job> {
@@ -155,6 +189,9 @@ export function createGeo2Client(options: Geo2ClientOptions) {
       },
       async embed(images: EmbedInput, asked: EmbedOptions, callOptions?: CallOptions): Promise<Job> {
         return asJob(await make(preferring(await embedding(images, asked)), callOptions));
+      },
+      async synthesize(of: ImageInput | Place, asked: SynthesizeOptions, callOptions?: CallOptions): Promise<Job> {
+        return asJob(await make(preferring(await view(of, asked)), callOptions));
       },
     },
 
@@ -243,6 +280,15 @@ export function createGeo2Client(options: Geo2ClientOptions) {
       }, callOptions);
     },
   };
+}
+
+function isPlace(of: ImageInput | Place): of is Place {
+  return typeof of === 'object' && 'location' in of;
+}
+
+/** The picture of an answer as a file, marked as synthetic. */
+export function pictureOf({ image: { base64, mediaType } }: SynthesizeAnswer): Blob {
+  return new Blob([Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))], { type: mediaType });
 }
 
 function preferring<T>(attempt: (init: AttemptInit) => T): (init: AttemptInit) => T {

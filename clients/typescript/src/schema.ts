@@ -55,7 +55,7 @@ export interface paths {
             parameters: {
                 query?: {
                     /** @description What is done with each image */
-                    task?: "geolocate" | "embed";
+                    task?: "geolocate" | "embed" | "synthesize";
                 };
                 header?: {
                     /** @description A new name for each new request, such as a UUID. The same request again, under the same name and within a day, is not worked on twice but gets the same answer. */
@@ -83,7 +83,7 @@ export interface paths {
                          * @description What is done with each image
                          * @enum {string}
                          */
-                        task: "geolocate" | "embed";
+                        task: "geolocate" | "embed" | "synthesize";
                     };
                     "text/csv": string;
                 };
@@ -1777,6 +1777,329 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/previews/ground": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The street as it may look at a covered place
+         * @description Redirects to an address that holds everything the picture depends on, and may be kept for ever. Places are rounded to 0.00001 degrees, heading and field of view to whole degrees.
+         */
+        get: {
+            parameters: {
+                query: {
+                    fov?: number;
+                    heading?: number;
+                    lat: number;
+                    lon: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Where the picture is */
+                307: {
+                    headers: {
+                        /** @description Of the picture */
+                        Location?: string;
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description INVALID_REQUEST: The request is not valid */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description INFERENCE_FAILED: The model failed */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NO_SYNTHESIS: The served model makes no views */
+                501: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description OVERLOADED: The service is at its capacity
+                 *
+                 *     INFERENCE_CRASHED: The inference process ended
+                 *
+                 *     MODEL_UNAVAILABLE: The model is not available
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description DEADLINE_EXCEEDED: The answer took too long */
+                504: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/previews/ground/{model}/{region}/{view}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A street preview that never changes
+         * @description Its address comes from `/v1/previews/ground`. The picture is marked as synthetic (XMP).
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    model: string;
+                    region: string;
+                    /** @description lon,lat,heading,fov */
+                    view: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The picture */
+                200: {
+                    headers: {
+                        /** @description Of its bytes */
+                        ETag?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "image/webp": Blob;
+                    };
+                };
+                /** @description Unchanged */
+                304: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NOT_FOUND: There is nothing here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description INVALID_REQUEST: The request is not valid */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description INFERENCE_FAILED: The model failed */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NO_SYNTHESIS: The served model makes no views */
+                501: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description OVERLOADED: The service is at its capacity
+                 *
+                 *     INFERENCE_CRASHED: The inference process ended
+                 *
+                 *     MODEL_UNAVAILABLE: The model is not available
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description DEADLINE_EXCEEDED: The answer took too long */
+                504: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/regions": {
         parameters: {
             query?: never;
@@ -2030,6 +2353,280 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/synthesize": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The other view of a place: from above what a photo shows, from the street what imagery shows
+         * @description Of an image, in the three ways of geolocate, or of a covered `location` (JSON). `Accept: image/webp`, `image/png` or `image/jpeg` gives the picture itself. Every picture is marked as synthetic.
+         */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description Which view is given, and which is made of it */
+                    direction?: "ground_to_satellite" | "satellite_to_ground";
+                    /** @description Of the picture in a JSON answer; webp unless asked */
+                    format?: "webp" | "png" | "jpeg";
+                    fovDeg?: number;
+                    groundSizeM?: number;
+                    headingDeg?: number;
+                    /** @description How the flow is followed; dopri5 chooses its steps itself. The model’s own unless asked */
+                    solver?: "euler" | "heun" | "rk4" | "dopri5";
+                    steps?: number;
+                    widthPx?: number;
+                };
+                header?: {
+                    /** @description A new name for each new request, such as a UUID. The same request again, under the same name and within a day, is not worked on twice but gets the same answer. */
+                    "Idempotency-Key"?: string;
+                    /** @description respond-async: make it a job, whose place is told at once (202); respond-async, wait=n: only if it takes more than n seconds */
+                    prefer?: string;
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["SynthesizeRequest"];
+                    "application/octet-stream": Blob;
+                    "image/jpeg": Blob;
+                    "image/png": Blob;
+                    "image/webp": Blob;
+                    "multipart/form-data": {
+                        /** Format: binary */
+                        image: Blob;
+                        options: components["schemas"]["SynthesizeOptions"];
+                    };
+                };
+            };
+            responses: {
+                /** @description The picture */
+                200: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SynthesizeAnswer"];
+                        "image/jpeg": Blob;
+                        "image/png": Blob;
+                        "image/webp": Blob;
+                    };
+                };
+                /** @description The request was made a job, as it preferred; see /v1/jobs/{id} */
+                202: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description Where the job is */
+                        Location?: string;
+                        /** @description respond-async, and wait=n where it was asked for */
+                        "Preference-Applied"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Job"];
+                    };
+                };
+                /**
+                 * @description MALFORMED_BODY: The body cannot be read
+                 *
+                 *     IDEMPOTENCY_KEY_INVALID: The Idempotency-Key cannot be used
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description KEY_REQUIRED: The request needs a key
+                 *
+                 *     KEY_INVALID: The key is not valid
+                 *
+                 *     KEY_EXPIRED: The key has expired
+                 *
+                 *     KEY_REVOKED: The key was revoked
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description SCOPE_REQUIRED: The key may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description UPLOAD_TOO_SLOW: The body came too slowly */
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description IDEMPOTENCY_IN_FLIGHT: The first request with this key is not answered yet */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description IMAGE_TOO_LARGE: The image is too large
+                 *
+                 *     BODY_TOO_LARGE: The body is too large
+                 */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description IMAGE_UNSUPPORTED: The image is of no supported kind
+                 *
+                 *     UNSUPPORTED_MEDIA_TYPE: The content type is not supported
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description IMAGE_EMPTY: The image is empty
+                 *
+                 *     IMAGE_TRUNCATED: The image is cut off or damaged
+                 *
+                 *     IMAGE_TOO_SMALL: The image is too small
+                 *
+                 *     IMAGE_URL_REFUSED: The image URL is not fetched
+                 *
+                 *     IMAGE_URL_FAILED: The image URL could not be fetched
+                 *
+                 *     INVALID_REQUEST: The request is not valid
+                 *
+                 *     OUT_OF_COVERAGE: No region covers the place
+                 *
+                 *     IDEMPOTENCY_KEY_REUSED: The Idempotency-Key belongs to another request
+                 */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description RATE_LIMITED: The key’s quota is used up
+                 *
+                 *     TOO_MANY_IN_FLIGHT: The key has too many requests in flight
+                 */
+                429: {
+                    headers: {
+                        /** @description `true` when this is the answer of an earlier request */
+                        "Idempotency-Replayed"?: string;
+                        /** @description What is left of it: `"default";r=12;t=30` is 12 requests, and all again in 30 s */
+                        RateLimit?: string;
+                        /** @description The key’s quota: `"default";q=600;w=60` is 600 requests in 60 s */
+                        "RateLimit-Policy"?: string;
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description INFERENCE_FAILED: The model failed */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description NO_SYNTHESIS: The served model makes no views */
+                501: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description OVERLOADED: The service is at its capacity
+                 *
+                 *     INFERENCE_CRASHED: The inference process ended
+                 *
+                 *     MODEL_UNAVAILABLE: The model is not available
+                 *
+                 *     DATABASE_FAILED: The database is not available
+                 */
+                503: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description DEADLINE_EXCEEDED: The answer took too long */
+                504: {
+                    headers: {
+                        /** @description Seconds until another try makes sense */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -3831,7 +4428,7 @@ export interface components {
              * @description What is done with each image
              * @enum {string}
              */
-            task: "geolocate" | "embed";
+            task: "geolocate" | "embed" | "synthesize";
         };
         /** @description In the order of the images */
         BatchResult: {
@@ -4339,7 +4936,7 @@ export interface components {
         /** @description RFC 9457 */
         Problem: {
             /** @enum {string} */
-            code: "IMAGE_EMPTY" | "IMAGE_UNSUPPORTED" | "IMAGE_TRUNCATED" | "IMAGE_TOO_LARGE" | "IMAGE_TOO_SMALL" | "IMAGE_URL_REFUSED" | "IMAGE_URL_FAILED" | "INVALID_REQUEST" | "UNKNOWN_REGION" | "BATCH_TOO_LARGE" | "WEBHOOK_URL_REFUSED" | "WEBHOOK_LIMIT" | "WEBHOOK_DISABLED" | "SECRET_UNREADABLE" | "KEY_REQUIRED" | "KEY_INVALID" | "KEY_EXPIRED" | "KEY_REVOKED" | "SCOPE_REQUIRED" | "RATE_LIMITED" | "TOO_MANY_IN_FLIGHT" | "IDEMPOTENCY_KEY_INVALID" | "IDEMPOTENCY_KEY_REUSED" | "IDEMPOTENCY_IN_FLIGHT" | "OVERLOADED" | "DEADLINE_EXCEEDED" | "CANCELED" | "INFERENCE_CRASHED" | "INFERENCE_FAILED" | "MODEL_UNAVAILABLE" | "FILE_MISSING" | "FILE_CORRUPT" | "MANIFEST_INVALID" | "MODEL_MISMATCH" | "REGION_INVALID" | "STORE_CONFLICT" | "STORE_FAILED" | "SOURCE_INVALID" | "INDEX_INVALID" | "JOB_EXPIRED" | "JOB_ABANDONED" | "DATABASE_FAILED" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "NOT_ACCEPTABLE" | "MALFORMED_REQUEST" | "HEADERS_TOO_LARGE" | "REQUEST_TIMEOUT" | "EXPECTATION_FAILED" | "MALFORMED_BODY" | "BODY_TOO_LARGE" | "UPLOAD_TOO_SLOW" | "JOB_ENDED" | "UNSUPPORTED_MEDIA_TYPE" | "INTERNAL";
+            code: "IMAGE_EMPTY" | "IMAGE_UNSUPPORTED" | "IMAGE_TRUNCATED" | "IMAGE_TOO_LARGE" | "IMAGE_TOO_SMALL" | "IMAGE_URL_REFUSED" | "IMAGE_URL_FAILED" | "INVALID_REQUEST" | "UNKNOWN_REGION" | "OUT_OF_COVERAGE" | "NO_SYNTHESIS" | "BATCH_TOO_LARGE" | "WEBHOOK_URL_REFUSED" | "WEBHOOK_LIMIT" | "WEBHOOK_DISABLED" | "SECRET_UNREADABLE" | "KEY_REQUIRED" | "KEY_INVALID" | "KEY_EXPIRED" | "KEY_REVOKED" | "SCOPE_REQUIRED" | "RATE_LIMITED" | "TOO_MANY_IN_FLIGHT" | "IDEMPOTENCY_KEY_INVALID" | "IDEMPOTENCY_KEY_REUSED" | "IDEMPOTENCY_IN_FLIGHT" | "OVERLOADED" | "DEADLINE_EXCEEDED" | "CANCELED" | "INFERENCE_CRASHED" | "INFERENCE_FAILED" | "MODEL_UNAVAILABLE" | "FILE_MISSING" | "FILE_CORRUPT" | "MANIFEST_INVALID" | "MODEL_MISMATCH" | "REGION_INVALID" | "STORE_CONFLICT" | "STORE_FAILED" | "SOURCE_INVALID" | "INDEX_INVALID" | "JOB_EXPIRED" | "JOB_ABANDONED" | "DATABASE_FAILED" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "NOT_ACCEPTABLE" | "MALFORMED_REQUEST" | "HEADERS_TOO_LARGE" | "REQUEST_TIMEOUT" | "EXPECTATION_FAILED" | "MALFORMED_BODY" | "BODY_TOO_LARGE" | "UPLOAD_TOO_SLOW" | "JOB_ENDED" | "UNSUPPORTED_MEDIA_TYPE" | "INTERNAL";
             detail: string;
             /** @description Everything wrong with the request, each with a JSON pointer */
             errors?: {
@@ -4441,6 +5038,151 @@ export interface components {
             /** @description How long the old secret goes on signing, too; 86400 unless stated */
             graceS?: number;
         };
+        SynthesizeAnswer: {
+            /** @description Cosine of the new view’s embedding with the source’s */
+            consistency: number;
+            /**
+             * @description Which view is given, and which is made of it
+             * @enum {string}
+             */
+            direction: "ground_to_satellite" | "satellite_to_ground";
+            image: {
+                /**
+                 * Format: byte
+                 * @description The file’s bytes; its XMP says that it is synthetic
+                 */
+                base64: string;
+                /** @description Of a ground picture */
+                fovDeg?: number;
+                /** @description What the side of a tile measures */
+                groundSizeM?: number;
+                /** @description Azimuth of the middle of a ground picture, of what is up in a tile; left out where nothing told it */
+                headingDeg?: number;
+                heightPx: number;
+                /** @enum {string} */
+                kind: "tile" | "panorama" | "perspective";
+                /** @enum {string} */
+                mediaType: "image/webp" | "image/png" | "image/jpeg";
+                widthPx: number;
+            };
+            model: components["schemas"]["ModelName"];
+            /** @description What has to be told wherever the picture is shown; words of C2PA and IPTC */
+            provenance: {
+                /** Format: date-time */
+                createdAt: string;
+                digitalSourceType: string;
+                generator: string;
+                /** @enum {string} */
+                source: "image" | "location";
+                /** @enum {boolean} */
+                synthetic: true;
+            };
+            /** @description Why the answer deserves less trust */
+            reasons: string[];
+            /** @description Whose imagery was read, where a location was given */
+            region?: {
+                attribution: string;
+                id: string;
+                version: string;
+            };
+            requestId: string;
+            solver: {
+                /** @description Of the velocity */
+                evaluations: number;
+                /**
+                 * @description How the flow is followed; dopri5 chooses its steps itself. The model’s own unless asked
+                 * @enum {string}
+                 */
+                name: "euler" | "heun" | "rk4" | "dopri5";
+                steps: number;
+            };
+            timingMs: {
+                decode: number;
+                encode: number;
+                inference: number;
+                queue: number;
+                total: number;
+            };
+        };
+        /**
+         * @example {
+         *       "direction": "ground_to_satellite"
+         *     }
+         */
+        SynthesizeOptions: {
+            /**
+             * @description Which view is given, and which is made of it
+             * @enum {string}
+             */
+            direction: "ground_to_satellite" | "satellite_to_ground";
+            /**
+             * @description Of the picture in a JSON answer; webp unless asked
+             * @enum {string}
+             */
+            format?: "webp" | "png" | "jpeg";
+            /** @description ground_to_satellite: of the photo. satellite_to_ground: of a perspective picture, 30 to 100; the panorama (360) unless asked */
+            fovDeg?: number;
+            /** @description What the shorter side of an aerial image measures; a tile of the model unless told */
+            groundSizeM?: number;
+            /** @description ground_to_satellite: azimuth of the photo’s middle. satellite_to_ground: where the picture looks; 0 unless asked */
+            headingDeg?: number;
+            /**
+             * @description How the flow is followed; dopri5 chooses its steps itself. The model’s own unless asked
+             * @enum {string}
+             */
+            solver?: "euler" | "heun" | "rk4" | "dopri5";
+            /** @description Of the solver: more are slower and closer to the exact way. The model’s own unless asked */
+            steps?: number;
+            /** @description Of the picture. A tile is square, a panorama 4:1, a perspective 4:3 */
+            widthPx?: number;
+        };
+        /**
+         * @description location: [longitude, latitude] in a covered area, for satellite_to_ground
+         * @example {
+         *       "direction": "satellite_to_ground",
+         *       "location": [
+         *         0.001,
+         *         0.002
+         *       ],
+         *       "headingDeg": 90,
+         *       "fovDeg": 90
+         *     }
+         */
+        SynthesizeRequest: {
+            /**
+             * @description Which view is given, and which is made of it
+             * @enum {string}
+             */
+            direction: "ground_to_satellite" | "satellite_to_ground";
+            /**
+             * @description Of the picture in a JSON answer; webp unless asked
+             * @enum {string}
+             */
+            format?: "webp" | "png" | "jpeg";
+            /** @description ground_to_satellite: of the photo. satellite_to_ground: of a perspective picture, 30 to 100; the panorama (360) unless asked */
+            fovDeg?: number;
+            /** @description What the shorter side of an aerial image measures; a tile of the model unless told */
+            groundSizeM?: number;
+            /** @description ground_to_satellite: azimuth of the photo’s middle. satellite_to_ground: where the picture looks; 0 unless asked */
+            headingDeg?: number;
+            image?: components["schemas"]["ImageReference"];
+            /**
+             * @example [
+             *       0.004,
+             *       -0.002
+             *     ]
+             */
+            location?: number[];
+            /**
+             * @description How the flow is followed; dopri5 chooses its steps itself. The model’s own unless asked
+             * @enum {string}
+             */
+            solver?: "euler" | "heun" | "rk4" | "dopri5";
+            /** @description Of the solver: more are slower and closer to the exact way. The model’s own unless asked */
+            steps?: number;
+            /** @description Of the picture. A tile is square, a panorama 4:1, a perspective 4:3 */
+            widthPx?: number;
+        } & (unknown | unknown);
         Webhook: {
             /**
              * Format: date-time
@@ -4576,6 +5318,9 @@ export type RegionDetail = components['schemas']['RegionDetail'];
 export type Regions = components['schemas']['Regions'];
 export type RotatedSecret = components['schemas']['RotatedSecret'];
 export type SecretRotation = components['schemas']['SecretRotation'];
+export type SynthesizeAnswer = components['schemas']['SynthesizeAnswer'];
+export type SynthesizeOptions = components['schemas']['SynthesizeOptions'];
+export type SynthesizeRequest = components['schemas']['SynthesizeRequest'];
 export type Webhook = components['schemas']['Webhook'];
 export type WebhookDeliveries = components['schemas']['WebhookDeliveries'];
 export type WebhookDelivery = components['schemas']['WebhookDelivery'];

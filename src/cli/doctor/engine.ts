@@ -1,5 +1,6 @@
 import type { Config } from '../../config.ts';
 import { Geo2Error } from '../../core/errors.ts';
+import type { Model } from '../../core/inference/model.ts';
 import { openEngine } from '../../engine.ts';
 import { createLogger } from '../../logging.ts';
 import { count } from '../table.ts';
@@ -33,6 +34,7 @@ export async function checkEngine(config: Config, childEnv: Readonly<Record<stri
       () => modelFinding(engine.model.manifest),
       (error: unknown) => modelFailure(error, config),
     );
+    const synthesis = model.status === 'ok' ? [await synthesisFinding(engine.model)] : [];
     const regions = engine.regionHealth().map((region): Finding => {
       const check = `region ${region.id}`;
       if (region.status === 'READY') return { check, status: 'ok', detail: `version ${region.version}` };
@@ -45,7 +47,7 @@ export async function checkEngine(config: Config, childEnv: Readonly<Record<stri
       };
     });
     await engine.stop();
-    return [model, ...(regions.length > 0 ? regions : [noRegion(config)])];
+    return [model, ...synthesis, ...(regions.length > 0 ? regions : [noRegion(config)])];
   } catch (error) {
     return [modelFailure(error, config)];
   }
@@ -57,6 +59,25 @@ function modelFinding({ name, version, files }: { name: string; version: string;
     status: 'ok',
     detail: `${name} ${version}: ${count(files.length, 'file')} verified, golden samples met`,
   };
+}
+
+/** A first run loads the graphs, which a service that makes no views never does, and computes their golden samples. */
+async function synthesisFinding({ manifest: { latent }, synthesis }: Model): Promise<Finding> {
+  const check = 'synthesis';
+  if (latent === null || synthesis === undefined) {
+    return { check, status: 'ok', detail: 'the model makes no views: /v1/synthesize and previews answer 501' };
+  }
+  const side = { widthPx: latent.sizePx, heightPx: latent.sizePx };
+  const { name, steps } = latent.solver;
+  return synthesis.encode({ rgb: new Uint8Array(latent.sizePx ** 2 * 3).fill(128), ...side }).then(
+    (): Finding => ({ check, status: 'ok', detail: `${name}, ${steps} steps unless asked: golden samples met` }),
+    (error: unknown): Finding => ({
+      check,
+      status: 'fail',
+      detail: messageOf(error),
+      advice: 'restore the released model: its files are not as they were exported',
+    }),
+  );
 }
 
 function modelFailure(error: unknown, { device }: Pick<Config, 'device'>): Finding {

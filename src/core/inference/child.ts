@@ -58,8 +58,7 @@ async function run(request: Extract<ChildRequest, { type: 'run' }>): Promise<Chi
   const computeMs = performance.now() - startedAt;
   const outputs: Record<string, ChildTensor> = {};
   for (const [name, tensor] of Object.entries(results)) {
-    if (!(tensor.data instanceof Float32Array)) throw new Error(`output ${name} is ${tensor.type}, not float32`);
-    outputs[name] = { dtype: 'float32', dims: [...tensor.dims], data: new Float32Array(tensor.data) };
+    outputs[name] = fromOrt(name, tensor);
   }
   const startedAtMs = performance.timeOrigin + startedAt;
   return { type: 'result', id: request.id, outputs, computeMs, startedAtMs, pid: process.pid };
@@ -69,4 +68,11 @@ function toOrt(tensor: ChildTensor): Tensor {
   return tensor.dtype === 'uint8'
     ? new Tensor('uint8', tensor.data, tensor.dims)
     : new Tensor('float32', tensor.data, tensor.dims);
+}
+
+/** A copy: the tensor's own memory is onnxruntime's. */
+function fromOrt(name: string, { data, dims, type }: Tensor): ChildTensor {
+  if (data instanceof Float32Array) return { dtype: 'float32', dims: [...dims], data: new Float32Array(data) };
+  if (data instanceof Uint8Array) return { dtype: 'uint8', dims: [...dims], data: new Uint8Array(data) };
+  throw new Error(`output ${name} is ${type}, neither float32 nor uint8`);
 }

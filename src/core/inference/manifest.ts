@@ -61,6 +61,27 @@ const GraphSchema = z.strictObject({
 const HypothesisSchema = z.strictObject({ turnDeg: z.number(), rightM: z.number(), aheadM: z.number() });
 const AT_THE_CENTRE = { turnDeg: 0, rightM: 0, aheadM: 0 };
 
+export const SOLVER_NAMES = ['euler', 'heun', 'rk4', 'dopri5'] as const;
+
+/** The space in which one view is turned into the other, and how the model's writer recommends to go through it. */
+const LatentSchema = z.strictObject({
+  /** Side of the square that both views are resized to. */
+  sizePx: z.int().positive(),
+  channels: z.int().positive(),
+  heightCells: z.int().positive(),
+  widthCells: z.int().positive(),
+  solver: z.strictObject({
+    name: z.enum(SOLVER_NAMES),
+    steps: z.int().min(1).max(100),
+    /** 0: the condition graph runs at every evaluation; k: at the first evaluation of every k-th step. */
+    conditionEvery: z.int().min(0),
+  }),
+  metrics: z.record(z.string(), z.unknown()).default({}),
+});
+
+/** A model has all of these or none. */
+export const SYNTHESIS_GRAPHS = ['raeEncoder', 'raeDecoder', 'flowCondition', 'flowVelocity'] as const;
+
 export const ModelManifestSchema = z
   .strictObject({
     schemaVersion: z.literal(1),
@@ -87,8 +108,18 @@ export const ModelManifestSchema = z
     /** Of each row of the ground graph's output `hypotheses`; a model without that output has one, its `embedding`. */
     hypotheses: z.array(HypothesisSchema).min(1).default([AT_THE_CENTRE]),
     orientationBank: z.object({ recommended: z.int().positive() }),
-    graphs: z.object({ ground: GraphSchema, satellite: GraphSchema }).catchall(GraphSchema),
-    latent: z.record(z.string(), z.unknown()).nullable(),
+    graphs: z
+      .object({
+        ground: GraphSchema,
+        satellite: GraphSchema,
+        raeEncoder: GraphSchema.optional(),
+        raeDecoder: GraphSchema.optional(),
+        flowCondition: GraphSchema.optional(),
+        flowVelocity: GraphSchema.optional(),
+      })
+      .catchall(GraphSchema),
+    /** Null for a model that makes no views. */
+    latent: LatentSchema.nullable(),
     calibration: CalibrationSchema,
     files: z.array(SizedFileSchema).min(1),
     golden: z.strictObject({ file: RelativePathSchema, tolerance: z.number().positive() }),
@@ -96,12 +127,18 @@ export const ModelManifestSchema = z
   })
   .check((context) => {
     const listed = new Set(context.value.files.map((file) => file.path));
-    const needed = [context.value.golden.file, ...Object.values(context.value.graphs).map((graph) => graph.file)];
+    const files = Object.values(context.value.graphs).flatMap((graph) => graph?.file ?? []);
+    const needed = [context.value.golden.file, ...files];
     for (const path of needed) {
       if (listed.has(path)) continue;
       context.issues.push({ code: 'custom', input: path, path: ['files'], message: `${path} is not listed` });
     }
-    const { graphs, hypotheses, embedding } = context.value;
+    const { graphs, hypotheses, embedding, latent } = context.value;
+    const missing = SYNTHESIS_GRAPHS.filter((name) => graphs[name] === undefined);
+    if (latent === null ? missing.length < SYNTHESIS_GRAPHS.length : missing.length > 0) {
+      const message = `must hold all of ${SYNTHESIS_GRAPHS.join(', ')} when there is a latent, and none of them when there is not`;
+      context.issues.push({ code: 'custom', input: graphs, path: ['graphs'], message });
+    }
     const output = graphs.ground.outputs.find(({ name }) => name === 'hypotheses');
     const [, rows, width] = output?.shape ?? ['batch', 1, embedding.width];
     const found = hypotheses.some(({ turnDeg }) => turnDeg === 0);
@@ -117,6 +154,9 @@ export type Calibration = z.infer<typeof CalibrationSchema>;
 export type Hypothesis = z.infer<typeof HypothesisSchema>;
 export type ModelManifest = z.infer<typeof ModelManifestSchema>;
 export type ModelGraph = z.infer<typeof GraphSchema>;
+export type Latent = z.infer<typeof LatentSchema>;
+export type SolverName = Latent['solver']['name'];
+export type SynthesisGraph = (typeof SYNTHESIS_GRAPHS)[number];
 export type SizedFile = z.infer<typeof SizedFileSchema>;
 
 /** Parses a manifest's text. Throws MANIFEST_INVALID with a sentence per problem. */

@@ -5,11 +5,18 @@ import type { SatelliteTile } from '../image/tile.ts';
 import { type Batcher, createBatcher } from './batcher.ts';
 import { type InferenceChild, spawnInferenceChild } from './child-process.ts';
 import { checkGolden } from './golden.ts';
-import { type ModelGraph, type ModelManifest, readModelManifest } from './manifest.ts';
+import {
+  type ModelGraph,
+  type ModelManifest,
+  readModelManifest,
+  SYNTHESIS_GRAPHS,
+  type SynthesisGraph,
+} from './manifest.ts';
 import type { GroundEmbedding, Model } from './model.ts';
 import type { InferenceObserver } from './observer.ts';
 import type { ChildTensor } from './protocol.ts';
 import { type BackoffOptions, createSupervisor, type Supervisor } from './supervisor.ts';
+import { createSynthesisGraphs } from './synthesis-graphs.ts';
 import { verifyFiles } from './verify.ts';
 
 export interface OnnxModelOptions {
@@ -73,16 +80,33 @@ export async function openOnnxModel(asked: OnnxModelOptions): Promise<Model & { 
     closeGraceMs: CLOSE_GRACE_MS,
     nowMs,
     observer,
-    onUnavailable: (error) => {
-      ground.rejectAll(error);
-      satellite.rejectAll(error);
-    },
+    onUnavailable: rejectAll,
   });
   const { width } = manifest.embedding;
   const ground = batcherOf('ground', manifest.graphs.ground, groundEmbeddings);
   const satellite = batcherOf('satellite', manifest.graphs.satellite, (outputs, items) =>
     rowsOf(outputs.embedding, items, width),
   );
+  const loadSynthesis = synthesisLoader(manifest, options);
+  const synthesis = createSynthesisGraphs({
+    manifest,
+    maxQueue: options.maxQueue,
+    nowMs,
+    observer,
+    checkAccepting,
+    run: async (graph, inputs) => {
+      const child = await supervisor.ready();
+      await loadSynthesis(child);
+      const { outputs, computeMs, ...run } = await child.run(graph, inputs, { timeoutMs: runTimeoutMs });
+      return { outputs: [outputs], computeMs, run: { pid: run.pid, startedAtMs: run.startedAtMs } };
+    },
+  });
+
+  function rejectAll(error: Geo2Error): void {
+    ground.rejectAll(error);
+    satellite.rejectAll(error);
+    synthesis?.rejectAll(error);
+  }
 
   function groundEmbeddings(outputs: Outputs, items: number): (GroundEmbedding | Geo2Error)[] {
     const perItem = manifest.hypotheses.length;
@@ -139,11 +163,10 @@ export async function openOnnxModel(asked: OnnxModelOptions): Promise<Model & { 
     start: () => supervisor.start(),
     stop: () =>
       supervisor.stop(async () => {
-        await within(options.drainMs, Promise.all([ground.idle(), satellite.idle()]));
-        const error = new Geo2Error('MODEL_UNAVAILABLE', 'The model was stopped.', { data: { retryable: true } });
-        ground.rejectAll(error);
-        satellite.rejectAll(error);
+        await within(options.drainMs, Promise.all([ground.idle(), satellite.idle(), synthesis?.idle()]));
+        rejectAll(new Geo2Error('MODEL_UNAVAILABLE', 'The model was stopped.', { data: { retryable: true } }));
       }),
+    synthesis: synthesis?.graphs,
     async embedGround(batch, call = {}) {
       checkAccepting();
       for (const canvas of batch) checkSize('canvas', canvas, manifest.geometry.ground);
@@ -202,6 +225,41 @@ async function bringUp(
     await child.ended;
     throw error;
   }
+}
+
+/**
+ * Loads the graphs of synthesis into a process and proves their numbers, once for each process. A failure is told to whoever waits, and
+ * the next who asks tries again.
+ */
+function synthesisLoader(
+  manifest: ModelManifest,
+  {
+    dir,
+    threads,
+    provider,
+    loadTimeoutMs,
+  }: Required<Pick<OnnxModelOptions, 'dir' | 'threads' | 'provider' | 'loadTimeoutMs'>>,
+): (child: InferenceChild) => Promise<void> {
+  const loaded = new WeakMap<InferenceChild, Promise<void>>();
+
+  async function load(child: InferenceChild): Promise<void> {
+    const named: readonly SynthesisGraph[] = SYNTHESIS_GRAPHS;
+    const graphs = Object.fromEntries(named.map((name) => [name, join(dir, manifest.graphs[name]?.file ?? '')]));
+    await child.load({ graphs, provider, threads, timeoutMs: loadTimeoutMs });
+    await checkGolden(dir, manifest, {
+      graphs: named,
+      run: (graph, inputs) => child.run(graph, inputs, { timeoutMs: loadTimeoutMs }),
+    });
+  }
+
+  return (child) => {
+    const running = loaded.get(child);
+    if (running !== undefined) return running;
+    const loading = load(child);
+    loaded.set(child, loading);
+    loading.catch(() => loaded.delete(child));
+    return loading;
+  };
 }
 
 /** One tensor per input, the items' pixels one after the other. */

@@ -20,6 +20,37 @@ export interface Model {
   stop(): Promise<void>;
   embedGround(batch: readonly GroundCanvas[], options?: EmbedOptions): Promise<GroundEmbedding[]>;
   embedSatellite(batch: readonly SatelliteTile[], options?: EmbedOptions): Promise<Float32Array[]>;
+  /** Undefined for a model that makes no views (`manifest.latent` is null). */
+  readonly synthesis?: SynthesisGraphs | undefined;
+}
+
+/**
+ * The graphs that turn one view into the other, a view at a time. They are loaded at their first use and run between the batches of
+ * `embedGround` and `embedSatellite`, each run by itself: nobody waits for more than one of them. Latents are C x H x W floats
+ * (`manifest.latent`), row by row. Errors: those of EmbedOptions; INFERENCE_FAILED for values that are not finite.
+ */
+export interface SynthesisGraphs {
+  /** A view resized to the square of `manifest.latent.sizePx` as its latent. */
+  encode(view: Square, options?: EmbedOptions): Promise<Float32Array>;
+  /** A latent as the view it stands for. */
+  decode(latent: Float32Array, options?: EmbedOptions): Promise<Square>;
+  /** What the velocity is told at `x` and `t` (0 is ground, 1 is satellite) on the way of a view whose embedding is `condition`. */
+  condition(at: FlowPoint & { readonly condition: Float32Array }, options?: EmbedOptions): Promise<Float32Array>;
+  /** dx/dt at `x` and `t`, `z` being what `condition` gave. */
+  velocity(at: FlowPoint & { readonly z: Float32Array }, options?: EmbedOptions): Promise<Float32Array>;
+}
+
+/** A latent on its way from one view to the other. */
+export interface FlowPoint {
+  readonly x: Float32Array;
+  readonly t: number;
+}
+
+/** sizePx x sizePx x 3. */
+export interface Square {
+  readonly rgb: Uint8Array;
+  readonly widthPx: number;
+  readonly heightPx: number;
 }
 
 /**

@@ -1,7 +1,10 @@
 import type { Tracer } from '../tracing/tracer.ts';
 import type { EmbedOptions, Model, ModelRun } from './model.ts';
 
-/** The same model, with a span for each call, and in it one for each run in the inference process. */
+/**
+ * The same model, with a span for each call, and in it one for each run in the inference process. The graphs of synthesis run many times
+ * for one view, which is whose span they belong to.
+ */
 export function traceModel(model: Model, tracer: Tracer): Model {
   const { name, version } = model.manifest;
 
@@ -37,5 +40,6 @@ export function traceModel(model: Model, tracer: Tracer): Model {
     stop: () => model.stop(),
     embedGround: traced('ground', model.embedGround),
     embedSatellite: traced('satellite', model.embedSatellite),
+    synthesis: model.synthesis,
   };
 }

@@ -201,7 +201,7 @@ function checkItems({ items, staged }: NewJob): void {
   }
   const own = staged === undefined ? undefined : `${inputsFolder(staged.jobId)}/`;
   for (const { input } of items) {
-    if (input.type === 'url' || (own !== undefined && input.key.startsWith(own))) continue;
+    if (input.type !== 'object' || (own !== undefined && input.key.startsWith(own))) continue;
     throw new Geo2Error('INVALID_REQUEST', `${input.key} was not staged for this job.`);
   }
 }

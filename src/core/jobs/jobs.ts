@@ -60,10 +60,14 @@ export interface JobItem {
   readonly error: JobError | undefined;
 }
 
-/** Where an item's image is: an object that was written by `stage`, or a URL that the worker fetches. */
+/**
+ * Where an item's image is: an object that was written by `stage`, or a URL that the worker fetches; `none` for an item whose options say
+ * all there is.
+ */
 export type JobInput =
   | { readonly type: 'object'; readonly key: string }
-  | { readonly type: 'url'; readonly url: string };
+  | { readonly type: 'url'; readonly url: string }
+  | { readonly type: 'none' };
 
 export interface NewJobItem {
   readonly name?: string | undefined;

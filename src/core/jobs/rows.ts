@@ -47,6 +47,7 @@ export function jobOf(row: Record<string, unknown> | undefined): Job | undefined
 export const JobInputSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('object'), key: z.string() }),
   z.object({ type: z.literal('url'), url: z.string() }),
+  z.object({ type: z.literal('none') }),
 ]);
 
 const ItemRowSchema = z.object({

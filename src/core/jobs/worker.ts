@@ -22,7 +22,8 @@ export type RunItem = (item: {
   readonly options: Readonly<Record<string, unknown>>;
   readonly image:
     | { readonly type: 'bytes'; readonly bytes: Uint8Array }
-    | { readonly type: 'url'; readonly url: string };
+    | { readonly type: 'url'; readonly url: string }
+    | { readonly type: 'none' };
   readonly signal: AbortSignal;
 }) => Promise<ItemResult>;
 
@@ -191,7 +192,7 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
   }
 
   async function imageOf({ input }: PendingItem, signal: AbortSignal): Promise<Parameters<RunItem>[0]['image']> {
-    if (input.type === 'url') return input;
+    if (input.type !== 'object') return input;
     const found = await readBytes(store, input.key, { maxBytes: maxImageBytes, signal });
     if (found !== undefined) return { type: 'bytes', bytes: found.bytes };
     throw new Geo2Error('FILE_MISSING', `The image ${input.key} is missing.`, { data: { file: input.key } });

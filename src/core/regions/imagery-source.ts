@@ -187,7 +187,8 @@ function reducedPx(nativePx: number, neededPx: number): number {
   return nativePx / neededPx <= FINER ? nativePx : Math.max(1, Math.round(neededPx));
 }
 
-function squareAround(centre: LonLat, sizeM: number): Bounds {
+/** The rectangle that holds a square of ground whose sides run north. */
+export function squareAround(centre: LonLat, sizeM: number): Bounds {
   const frame = createLocalFrame(centre);
   const [west, south] = frame.toLonLat({ eastM: -sizeM / 2, northM: -sizeM / 2 });
   const [east, north] = frame.toLonLat({ eastM: sizeM / 2, northM: sizeM / 2 });

@@ -9,19 +9,22 @@ export const TINY_WIDTH = 8;
 /**
  * A released model whose behaviour a test controls by the pixels: the embedding is a fixed projection of the mean colour,
  * scaled to unit length. A black image gives 0 / 0 = NaN. The red value of the batch's first pixel makes the ground graph
- * slow: about `red` x 0.1 s.
+ * slow unless `slow` is false: about `red` x 0.1 s.
  */
-export async function writeTinyModel(dir: string): Promise<void> {
+export async function writeTinyModel(
+  dir: string,
+  { width = TINY_WIDTH, slow = true }: { width?: number; slow?: boolean } = {},
+): Promise<void> {
   await mkdir(join(dir, 'golden'), { recursive: true });
-  await writeFile(join(dir, 'ground.onnx'), embedder({ dims: [96, 384, 3], mask: true }));
-  await writeFile(join(dir, 'satellite.onnx'), embedder({ dims: [128, 128, 3], mask: false }));
+  await writeFile(join(dir, 'ground.onnx'), embedder({ dims: [96, 384, 3], mask: true, width, slow }));
+  await writeFile(join(dir, 'satellite.onnx'), embedder({ dims: [128, 128, 3], mask: false, width, slow: false }));
   const canvas = canvasOf([0, 200, 50]);
   const tile = new Uint8Array(128 * 128 * 3).fill(90);
   await writeFile(join(dir, 'golden/ground.image.bin'), canvas.rgb);
   await writeFile(join(dir, 'golden/ground.mask.bin'), canvas.mask);
-  await writeFile(join(dir, 'golden/ground.embedding.bin'), embeddingOf([0, 200, 50]));
+  await writeFile(join(dir, 'golden/ground.embedding.bin'), embeddingOf([0, 200, 50], width));
   await writeFile(join(dir, 'golden/satellite.image.bin'), tile);
-  await writeFile(join(dir, 'golden/satellite.embedding.bin'), embeddingOf([90, 90, 90]));
+  await writeFile(join(dir, 'golden/satellite.embedding.bin'), embeddingOf([90, 90, 90], width));
   const blob = (file: string, dtype: string, shape: number[]) => ({ file, dtype, shape });
   const golden = {
     cases: [
@@ -31,17 +34,17 @@ export async function writeTinyModel(dir: string): Promise<void> {
           image: blob('ground.image.bin', 'uint8', [1, 96, 384, 3]),
           mask: blob('ground.mask.bin', 'uint8', [1, 96, 384]),
         },
-        outputs: { embedding: blob('ground.embedding.bin', 'float32', [1, TINY_WIDTH]) },
+        outputs: { embedding: blob('ground.embedding.bin', 'float32', [1, width]) },
       },
       {
         graph: 'satellite',
         inputs: { image: blob('satellite.image.bin', 'uint8', [1, 128, 128, 3]) },
-        outputs: { embedding: blob('satellite.embedding.bin', 'float32', [1, TINY_WIDTH]) },
+        outputs: { embedding: blob('satellite.embedding.bin', 'float32', [1, width]) },
       },
     ],
   };
   await writeFile(join(dir, 'golden/golden.json'), JSON.stringify(golden));
-  await writeManifest(dir);
+  await writeManifest(dir, tinyManifest(width));
 }
 
 /** Writes manifest.json with the sizes and hashes of the files as they are now. */
@@ -66,10 +69,8 @@ export function canvasOf(colour: readonly [number, number, number], slow = 0): G
   return { rgb, mask: new Uint8Array(96 * 384).fill(1), widthPx: 384, heightPx: 96 };
 }
 
-export function embeddingOf(colour: readonly number[]): Float32Array<ArrayBuffer> {
-  const raw = Array.from({ length: TINY_WIDTH }, (_, w) =>
-    colour.reduce((sum, level, c) => sum + level * weight(c, w), 0),
-  );
+export function embeddingOf(colour: readonly number[], width = TINY_WIDTH): Float32Array<ArrayBuffer> {
+  const raw = Array.from({ length: width }, (_, w) => colour.reduce((sum, level, c) => sum + level * weight(c, w), 0));
   return Float32Array.from(raw, (entry) => entry / Math.hypot(...raw));
 }
 
@@ -77,9 +78,19 @@ function weight(channel: number, column: number): number {
   return Math.sin(1 + channel * TINY_WIDTH + column);
 }
 
-function embedder({ dims, mask }: { dims: number[]; mask: boolean }): Uint8Array {
+function embedder({
+  dims,
+  mask,
+  width,
+  slow,
+}: {
+  dims: number[];
+  mask: boolean;
+  width: number;
+  slow: boolean;
+}): Uint8Array {
   const side = 256;
-  const weights = Array.from({ length: 3 * TINY_WIDTH }, (_, i) => weight(Math.floor(i / TINY_WIDTH), i % TINY_WIDTH));
+  const weights = Array.from({ length: 3 * width }, (_, i) => weight(Math.floor(i / width), i % width));
   const zeros = new Uint8Array(side * side * 4);
   const body = graph({
     name: 'spin',
@@ -105,30 +116,30 @@ function embedder({ dims, mask }: { dims: number[]; mask: boolean }): Uint8Array
       node('Div', ['embedded', 'norm'], ['embedding']),
     ],
     initializers: [
-      floats('weights', [3, TINY_WIDTH], weights),
+      floats('weights', [3, width], weights),
       longs('origin', [0, 0, 0, 0]),
       longs('origin_end', [1, 1, 1, 1]),
       longs('scalar_shape', [], [0]),
-      floats('turns_per_level', [], [mask ? 200 : 0]),
+      floats('turns_per_level', [], [slow ? 200 : 0]),
       tensor('zero_square', 'float32', [side, side], zeros),
     ],
     inputs: [
       value('image', 'uint8', ['batch', ...dims]),
       ...(mask ? [value('mask', 'uint8', ['batch', ...dims.slice(0, 2)])] : []),
     ],
-    outputs: [value('embedding', 'float32', ['batch', TINY_WIDTH])],
+    outputs: [value('embedding', 'float32', ['batch', width])],
   });
 }
 
-export function tinyManifest() {
-  const embedding = { name: 'embedding', dtype: 'float32', shape: ['batch', TINY_WIDTH] };
+export function tinyManifest(width = TINY_WIDTH) {
+  const embedding = { name: 'embedding', dtype: 'float32', shape: ['batch', width] };
   return {
     schemaVersion: 1,
     name: 'tiny',
     version: '0.0.1',
     createdAt: '2026-01-01T00:00:00Z',
     licence: 'Apache-2.0',
-    embedding: { width: TINY_WIDTH, metric: 'cosine' },
+    embedding: { width, metric: 'cosine' },
     geometry: {
       ground: {
         projection: 'equirectangular',
@@ -168,7 +179,6 @@ export function tinyManifest() {
       profiles: {},
       headingSigmaDeg: 12,
     },
-    files: [],
     golden: { file: 'golden/golden.json', tolerance: 1e-4 },
     training: { config: 'none' },
   };
