@@ -66,8 +66,8 @@ class SatelliteGraph(nn.Module):
 
 
 def load_trained(run: Path) -> tuple[GeoMap, Config, dict]:
-    """The embedding model of a run, with its configuration and the last lines of its log."""
-    state = load_checkpoint(run / "geomap.pt")
+    """The embedding model of a run, of stage `joint` where that has run, with its configuration and how long it was trained."""
+    state = load_checkpoint(run / ("joint.pt" if (run / "joint.pt").exists() else "geomap.pt"))
     config = parse_config(state["config"])
     model = GeoMap(config)
     model.frozen.gfm.load_state_dict(load_checkpoint(run / "gfm.pt")["model"])
@@ -248,9 +248,9 @@ class Synthesis:
     metrics: dict
 
 
-def load_synthesis(run: Path, config: Config) -> Synthesis | None:
-    """None for a run without a flow. The flow is that of the last stage that has run."""
-    last = next((run / f"{stage}.pt" for stage in ("joint", "geoflow") if (run / f"{stage}.pt").exists()), None)
+def load_synthesis(run: Path, config: Config, stages: tuple[str, ...] = ("joint", "geoflow")) -> Synthesis | None:
+    """The flow of the first of `stages` that the run has; None when it has none."""
+    last = next((run / f"{stage}.pt" for stage in stages if (run / f"{stage}.pt").exists()), None)
     if last is None:
         return None
     state, rae = load_checkpoint(last), load_checkpoint(run / "rae.pt")
@@ -296,7 +296,9 @@ def difference_of(answered: np.ndarray, expected: np.ndarray) -> float:
     return max(0.0, difference - 1) if expected.dtype == np.uint8 else difference
 
 
-def golden_solutions(flow: GeoFlow, starts: dict[str, Tensor], conditions: dict[str, Tensor]) -> list[tuple[dict, np.ndarray, np.ndarray, np.ndarray]]:
+def golden_solutions(
+    flow: GeoFlow, starts: dict[str, Tensor], conditions: dict[str, Tensor]
+) -> list[tuple[dict, np.ndarray, np.ndarray, np.ndarray]]:
     """What every solver gives in both directions, and `heun` with z reused: settings, condition [1, E], start and end [1, C, H, W] each."""
     solutions = []
     settings = [(solver, 4, 0) for solver in SOLVERS] + [("heun", 4, 2)]
@@ -421,7 +423,8 @@ def main(argv: list[str] | None = None) -> int:
             validation = [json.loads(line) for line in (args.run / "geomap.jsonl").read_text().splitlines()]
             validation = [line for line in validation if "val_r1" in line]
             training = {"world": config.world, "worldSeed": config.seed, "geomap": progress, "validation": validation[-1] if validation else None}
-        differences = export_model(model, config, args.out, args.version, training, load_synthesis(args.run, config))
+        stages = ("geoflow",) if args.geomap_from is not None else ("joint", "geoflow")  # a joint flow belongs to the embedding beside it
+        differences = export_model(model, config, args.out, args.version, training, load_synthesis(args.run, config, stages))
     except (FileNotFoundError, ValueError) as error:
         sys.stderr.write(f"export: {error}\n")
         return 1
