@@ -7,13 +7,16 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
 
 from geo2 import export
 from geo2.config import load_config, parse_config, to_dict
+from geo2.data.pairs import to_square
 from geo2.evaluate.embedder import Embedder
 from geo2.evaluate.retrieval import CONDITIONS, evaluate_split
+from geo2.flow.solver import SOLVERS, integrate
+from geo2.train.__main__ import STAGES, minutes_of
 from geo2.train.__main__ import main as train
-from geo2.train.__main__ import minutes_of
 from geo2.train.checkpoint import load_checkpoint
 from geo2.train.plot import plot_run
 from geo2.train.warm_start import write_warm_start
@@ -33,10 +36,10 @@ def world(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(world, tmp_path_factory) -> Path:
-    """A run with both stages, each interrupted once by its budget and resumed with a larger one."""
+    """A run with all stages, each interrupted once by its budget and resumed with a larger one."""
     out = tmp_path_factory.mktemp("run")
     common = ["--config", str(CONFIGS / "geo2/tiny.yaml"), "--data", str(world), "--out", str(out)]
-    for stage in ("gfm", "geomap"):
+    for stage in STAGES:
         assert train([stage, *common, "--time-budget", "1s"]) == 0
         first = load_checkpoint(out / f"{stage}.pt")
         assert train([stage, *common, "--time-budget", f"{first['spent'] + 2:.1f}s", "--resume"]) == 0
@@ -51,10 +54,10 @@ def released(run, tmp_path_factory) -> Path:
     return out
 
 
-def test_both_stages_learn_and_log(run):
-    for stage in ("gfm", "geomap"):
+def test_all_stages_learn_and_log(run):
+    for stage in STAGES:
         lines = [json.loads(line) for line in (run / f"{stage}.jsonl").read_text().splitlines()]
-        assert any("val_r1" in line or "val_height_m" in line for line in lines), stage
+        assert any(name.startswith("val_") for line in lines for name in line), stage
         assert all(np.isfinite(v) for line in lines for v in line.values() if isinstance(v, float))
     assert plot_run(run).stat().st_size > 5_000
 
@@ -135,6 +138,49 @@ def test_the_manifest_lists_every_file_with_its_hash(released):
     assert listed == {p.relative_to(released).as_posix() for p in released.rglob("*") if p.is_file()} - {"manifest.json"}
     assert manifest["golden"]["tolerance"] == 1e-4
     assert manifest["training"]["config"]["world"] == "tiny"
+
+
+def solved(released: Path) -> list[dict]:
+    return json.loads((released / "golden" / "golden.json").read_text())["synthesis"]
+
+
+def blob(released: Path, entry: dict) -> np.ndarray:
+    return np.fromfile(released / "golden" / entry["file"], entry["dtype"]).reshape(entry["shape"])
+
+
+def test_the_golden_solutions_are_those_of_the_exported_graphs(released):
+    entries = solved(released)
+    assert {(e["direction"], e["solver"], e["conditionEvery"]) for e in entries} == {
+        (direction, *solver) for direction in export.DIRECTIONS for solver in [*((name, 0) for name in SOLVERS), ("heun", 2)]
+    }
+    for entry in entries:
+        field = export.onnx_field(released, blob(released, entry["condition"]), entry["conditionEvery"])
+        start, end = export.DIRECTIONS[entry["direction"]]
+        x = torch.from_numpy(blob(released, entry["start"]))
+        reached = integrate(field, x, start, end, entry["solver"], entry["steps"], field.on_step).numpy()
+        assert np.abs(reached - blob(released, entry["end"])).max() < 1e-4, entry
+        assert np.abs(reached - x.numpy()).max() > 0.01, "a flow that stays says nothing"
+
+
+def test_the_released_latent_is_normalised_and_comes_back_as_pixels(released, world):
+    manifest = json.loads((released / "manifest.json").read_text())
+    latent, size = manifest["latent"], manifest["latent"]["sizePx"]
+    tiles = [to_square(np.asarray(Image.open(p)), size) for p in sorted((world / "train/images").glob("tile_*.jpg"))[:32]]
+    encoded = export.onnx_session(released / "rae-encoder.onnx").run(None, {"image": np.stack(tiles)})[0]
+    assert encoded.shape[1:] == (latent["channels"], latent["heightCells"], latent["widthCells"])
+    assert 0.5 < encoded.std() < 2 and abs(encoded.mean()) < 0.5
+    decoded = export.onnx_session(released / "rae-decoder.onnx").run(None, {"latent": encoded * 9})[0]
+    assert decoded.dtype == np.uint8 and decoded.shape == (32, size, size, 3)
+
+
+def test_an_export_may_keep_the_embedding_of_a_release_to_the_byte(run, released, tmp_path):
+    assert export.main([str(run), "--out", str(tmp_path), "--version", "0.0.2", "--geomap-from", str(released)]) == 0
+    for name in ("ground.onnx", "satellite.onnx", "golden/ground.embedding.bin"):
+        assert (tmp_path / name).read_bytes() == (released / name).read_bytes()
+    kept, new = (json.loads((folder / "manifest.json").read_text()) for folder in (released, tmp_path))
+    assert new["calibration"] == kept["calibration"] and new["hypotheses"] == kept["hypotheses"]
+    assert new["training"]["embeddingFrom"] == "geo2-mini 0.0.1"
+    assert {case["graph"] for case in json.loads((tmp_path / "golden/golden.json").read_text())["cases"]} == set(new["graphs"])
 
 
 def test_retrieval_of_a_split_gives_rows_of_every_condition(released, world):
