@@ -111,11 +111,13 @@ class GeoFlow(nn.Module):
         self.head_blocks = nn.ModuleList(FlowBlock(f.head_width, f.heads, rows, columns) for _ in range(f.head_depth))
         self.head_norm = nn.LayerNorm(f.head_width)
         self.out = nn.Linear(f.head_width, C * f.patch**2)
+        self.skip = nn.Linear(f.width, C)
 
     def init_weights(self) -> "GeoFlow":
-        """The last layer is zero, so that the flow starts at rest; gates start at a small constant, so that every block learns at once."""
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        """The last layers are zero, so that the flow starts at rest; gates start at a small constant, so that every block learns at once."""
+        for layer in (self.out, self.skip):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
         for block in (*self.blocks, *self.head_blocks):
             for gate in block.table.data.chunk(6)[2::3]:
                 gate.fill_(0.3)
@@ -134,15 +136,19 @@ class GeoFlow(nn.Module):
         return self.norm(h)
 
     def velocity(self, x: Tensor, t: Tensor, z: Tensor) -> Tensor:
-        """x and t as above, z [B, N, D] of the same or an earlier state -> dx/dt [B, C, H, W]."""
-        m = self.head_modulation(nn.functional.silu(z + self.head_time(t)[:, None]))  # [B, N, 6 * head width]
+        """x and t as above, z [B, N, D] of the same or an earlier state -> dx/dt [B, C, H, W].
+
+        Part of the answer is the state itself, times a factor of each channel and time: what the one view's end takes off whatever it shows.
+        """
+        time = self.head_time(t)  # [B, D]
+        m = self.head_modulation(nn.functional.silu(z + time[:, None]))  # [B, N, 6 * head width]
         h = self.head_enter(x)
         for block in self.head_blocks:
             h = block(h, m)
         h = self.out(self.head_norm(h))  # [B, N, C * p * p]
         B, p = h.shape[0], self.patch
         h = h.reshape(B, self.rows, self.columns, -1, p, p).permute(0, 3, 1, 4, 2, 5)  # [B, C, rows, p, columns, p]
-        return h.reshape(B, -1, self.rows * p, self.columns * p)
+        return h.reshape(B, -1, self.rows * p, self.columns * p) + self.skip(nn.functional.silu(time))[..., None, None] * x
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         return self.velocity(x, t, self.condition(x, t, condition))

@@ -21,6 +21,7 @@ from ..flow.network import GeoFlow
 from ..flow.path import flow_loss, state_at
 from ..models.geomap import FrozenFeatures, GeoMapHead
 from ..models.rae import LatentEncoder
+from ..workers import Worker
 from .checkpoint import load_checkpoint, save_checkpoint
 from .geoflow import VALIDATION_PANORAMAS, load_encoder, validate_flow
 from .geomap import ExponentialMovingAverage, PairSampler, decay_groups, places_of, validate
@@ -127,7 +128,7 @@ def train_joint(config: Config, data_dir: Path, run: Path, resume: bool) -> None
     flow_cache = build_flow_cache(config, geomap, model.encoder, data_dir / "val", run / "cache" / "flow-val", VALIDATION_PANORAMAS)
     source = PairSource(config, read_view_set(data_dir / "train"))
     sampled = dataclasses.replace(config, geomap_training=dataclasses.replace(config.geomap_training, batch=t.batch, workers=1))
-    sampler = PairSampler(pair_cache, sampled)
+    sampler = PairSampler(pair_cache, sampled, Worker())
     optimizer = torch.optim.AdamW(decay_groups(model.trained, t.weight_decay), lr=t.learning_rate, betas=(0.9, 0.98))
     averages = {name: ExponentialMovingAverage(part, t.ema) for name, part in (("head", model.head), ("flow", model.flow))}
     step, spent = 0, 0.0
