@@ -193,7 +193,6 @@ def onnx_session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-@torch.inference_mode()
 class RaeDecoderGraph(nn.Module):
     """What rae-decoder.onnx computes."""
 

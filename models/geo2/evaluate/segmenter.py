@@ -60,14 +60,14 @@ class Segmenter(nn.Module):
         return self.layers(torch.cat([stride4, F.interpolate(stride8, scale_factor=2.0, mode="bilinear")], dim=1))
 
 
-def train_segmenter(images: np.ndarray, labels: np.ndarray, groups: int) -> Segmenter:
+def train_segmenter(images: np.ndarray, labels: np.ndarray, groups: int, steps: int) -> Segmenter:
     """On uint8 images [n, H, W, 3] and group maps [n, H, W]; a fixed number of steps, fixed seed."""
     torch.manual_seed(SEED)
     rng = np.random.default_rng(SEED)
     model = Segmenter(groups)
     optimizer = torch.optim.Adam(model.layers.parameters(), lr=LEARNING_RATE)
-    for step in range(STEPS):
-        optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / STEPS)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / steps)
         rows = rng.integers(len(images), size=BATCH)
         target = torch.from_numpy(labels[rows][:, 2::4, 2::4]).long()
         loss = F.cross_entropy(model(torch.from_numpy(images[rows])), target, ignore_index=IGNORED)
@@ -128,8 +128,8 @@ class Layouts:
             raise ValueError(f"{folder.name}: expected panoramas of {expected[1]} x {expected[0]} px, got {canvases.shape[2]} x {canvases.shape[1]}")
         ground_classes = np.stack([view_set.image(f"classes/{q.query_id}.png")[..., 0] for q in panoramas])
         return cls(
-            train_segmenter(tiles, group_map(tile_classes, TILE_GROUPS), len(TILE_GROUPS)),
-            train_segmenter(canvases, group_map(ground_classes, GROUND_GROUPS), len(GROUND_GROUPS)),
+            train_segmenter(tiles, group_map(tile_classes, TILE_GROUPS), len(TILE_GROUPS), STEPS),
+            train_segmenter(canvases, group_map(ground_classes, GROUND_GROUPS), len(GROUND_GROUPS), STEPS),
         )
 
     def of_tiles(self, tiles: list[np.ndarray], classes: np.ndarray) -> float:

@@ -233,5 +233,6 @@ def evaluate_synthesis(model: Path, folder: Path, features: Path, segmenter_data
 
 
 def build_judge(view_set: ViewSet, embedder: Embedder, features: Path, segmenter_data: Path | None) -> Judge:
+    """segmenter_data: a split with classes, or None to leave the layout metric out."""
     layouts = Layouts.train(segmenter_data, embedder.geometry) if segmenter_data is not None else None
     return Judge(view_set.folder.name, embedder, GeometryFeatures(features), read_gallery(view_set, embedder), layouts)

@@ -89,23 +89,26 @@ class Patches(nn.Module):
 
 
 class GeoFlow(nn.Module):
-    """`condition` and `velocity` are exported as two graphs, since a solver may reuse z over steps. The forward pass is both."""
+    """`condition` and `velocity` are exported as two graphs, since a solver may reuse z over steps. The forward pass is both.
 
-    def __init__(self, config: Config) -> None:
+    side_channels: of what rivals append to the state as a further condition; ours has none.
+    """
+
+    def __init__(self, config: Config, side_channels: int = 0) -> None:
         super().__init__()
         f = config.flow
         C, H, W = latent_shape(config)
         if H % f.patch or W % f.patch:
             raise ValueError(f"patch: expected a divisor of the latent's {H} x {W} cells, got {f.patch}")
         rows, columns = H // f.patch, W // f.patch
-        self.patch, self.rows, self.columns = f.patch, rows, columns
-        self.enter = Patches(C, f.patch, f.width, rows, columns)
+        self.channels, self.patch, self.rows, self.columns = C, f.patch, rows, columns
+        self.enter = Patches(C + side_channels, f.patch, f.width, rows, columns)
         self.time = TimeEmbedding(f.width)
         self.embedding = nn.Sequential(nn.Linear(config.geomap.embedding, f.width), nn.SiLU(), nn.Linear(f.width, f.width))
         self.modulation = nn.Linear(f.width, 6 * f.width)
         self.blocks = nn.ModuleList(FlowBlock(f.width, f.heads, rows, columns) for _ in range(f.depth))
         self.norm = nn.LayerNorm(f.width)
-        self.head_enter = Patches(C, f.patch, f.head_width, rows, columns)
+        self.head_enter = Patches(C + side_channels, f.patch, f.head_width, rows, columns)
         self.head_time = TimeEmbedding(f.width)
         self.head_modulation = nn.Linear(f.width, 6 * f.head_width)
         self.head_blocks = nn.ModuleList(FlowBlock(f.head_width, f.heads, rows, columns) for _ in range(f.head_depth))
@@ -148,7 +151,7 @@ class GeoFlow(nn.Module):
         h = self.out(self.head_norm(h))  # [B, N, C * p * p]
         B, p = h.shape[0], self.patch
         h = h.reshape(B, self.rows, self.columns, -1, p, p).permute(0, 3, 1, 4, 2, 5)  # [B, C, rows, p, columns, p]
-        return h.reshape(B, -1, self.rows * p, self.columns * p) + self.skip(nn.functional.silu(time))[..., None, None] * x
+        return h.reshape(B, -1, self.rows * p, self.columns * p) + self.skip(nn.functional.silu(time))[..., None, None] * x[:, : self.channels]
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         return self.velocity(x, t, self.condition(x, t, condition))

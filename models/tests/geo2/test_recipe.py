@@ -10,8 +10,11 @@ import torch
 from PIL import Image
 
 from geo2 import export
+from geo2.baselines.__main__ import main as rival
 from geo2.config import load_config, parse_config, to_dict
 from geo2.data.pairs import to_square
+from geo2.evaluate import segmenter
+from geo2.evaluate.__main__ import main as evaluate
 from geo2.evaluate.embedder import Embedder
 from geo2.evaluate.retrieval import CONDITIONS, evaluate_split
 from geo2.flow.solver import SOLVERS, integrate
@@ -191,6 +194,50 @@ def test_retrieval_of_a_split_gives_rows_of_every_condition(released, world):
     for row in rows:
         assert 0 <= row["value"] <= 100
         assert row["ci95"][0] <= row["value"] <= row["ci95"][1]
+
+
+@pytest.fixture(scope="module")
+def features(run, tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("features") / "gfm.pt"
+    write_warm_start(run, file)
+    return file
+
+
+DIRECTIONS = {"ground_to_satellite", "satellite_to_ground"}
+
+
+def test_synthesis_of_a_split_gives_rows_of_both_directions_the_round_trip_and_what_bounds_them(released, world, features, tmp_path, monkeypatch):
+    monkeypatch.setattr(segmenter, "STEPS", 2)
+    arguments = ["synthesis", "--model", str(released), "--data", str(world / "cross_area"), "--out", str(tmp_path / "report.json")]
+    assert evaluate([*arguments, "--features", str(features), "--segmenter-data", str(world / "train")]) == 0
+    rows = json.loads((tmp_path / "report.json").read_text())
+    of_ours = {(row["condition"], row["metric"]): row["value"] for row in rows if row["system"] == "geo2-mini"}
+    for direction in DIRECTIONS:
+        assert {m for c, m in of_ours if c == direction} == {"psnr", "ssim", "fd_gfm", "consistency", "r1", "r10", "layout_miou"}
+        assert -1 <= of_ours[direction, "consistency"] <= 1 and 0 <= of_ours[direction, "r1"] <= 100
+    errors = [of_ours[f"round_trip_{steps}_heun", "relative_latent_error"] for steps in (5, 10, 25, 50)]
+    assert errors[0] > errors[-1] >= 0
+    assert {row["system"] for row in rows} == {"geo2-mini", "reconstruction", "real-view", "chance"}
+    assert all(np.isfinite(row["value"]) for row in rows)
+
+
+@pytest.mark.parametrize("kind", ["nearest-neighbour", "regression", "flow-per-direction"])
+def test_a_rival_is_trained_and_scored_by_one_command(kind, run, released, world, features, tmp_path):
+    arguments = ["--model", str(released), "--data", str(world / "cross_area"), "--train", str(world / "train"), "--features", str(features)]
+    trained = ["--config", str(CONFIGS / "geo2/tiny.yaml"), "--run", str(run), "--time-budget", "1s"]
+    assert rival([kind, *arguments, *trained, "--out", str(tmp_path / "report.json")]) == 0
+    rows = json.loads((tmp_path / "report.json").read_text())
+    assert {row["system"] for row in rows} == {kind} and {row["condition"] for row in rows} == DIRECTIONS
+    assert all(np.isfinite(row["value"]) for row in rows)
+
+
+def test_what_synthesis_cannot_do_without_is_said(released, world, tmp_path, capsys):
+    arguments = ["synthesis", "--model", str(released), "--data", str(world / "cross_area"), "--out", str(tmp_path / "report.json")]
+    assert evaluate([*arguments, "--features", str(tmp_path / "nothing.pt")]) == 1
+    assert "nothing.pt: not found" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        rival(["regression", "--model", str(released), "--data", str(world), "--train", str(world), "--out", str(tmp_path / "r.json")])
+    assert stopped.value.code == 2
 
 
 def test_the_configuration_survives_a_round_trip():
