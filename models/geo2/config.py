@@ -63,6 +63,27 @@ class GeoMapConfig:
 
 
 @dataclass(frozen=True)
+class RaeConfig:
+    """The representation autoencoder. size_px: side of the square that both views are resized to; widths: of the decoder at strides 8, 4, 2."""
+
+    size_px: int = 128
+    widths: tuple[int, ...] = (256, 128, 64)
+    blocks: int = 2
+
+
+@dataclass(frozen=True)
+class FlowConfig:
+    """The flow network: a condition encoder of `depth` blocks on patches of the latent, and a wide, shallow velocity head."""
+
+    patch: int = 2
+    width: int = 256
+    depth: int = 6
+    heads: int = 8
+    head_width: int = 320
+    head_depth: int = 2
+
+
+@dataclass(frozen=True)
 class GfmTraining:
     """Pretraining on exact range and poses. minutes bounds the stage; the schedule ends there."""
 
@@ -128,6 +149,76 @@ class GeoMapTraining:
 
 
 @dataclass(frozen=True)
+class RaeTraining:
+    """Training of the decoder; the encoder is frozen.
+
+    statistics_images: of each view, for the channel statistics of the latent.
+    latent_noise: standard deviation, up to which noise is added to latents, since the flow's are not exact either.
+    perceptual_weight: of the distance in the frozen CNN's features, beside the absolute error of pixels.
+    bfloat16: whether products are computed so (half the time or less where the processor can).
+    """
+
+    batch: int = 32
+    workers: int = 1
+    minutes: float = 15.0
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warmup_steps: int = 100
+    statistics_images: int = 1024
+    latent_noise: float = 0.2
+    perceptual_weight: float = 0.3
+    ema: float = 0.998
+    bfloat16: bool = True
+    validation_minutes: float = 4.0
+
+
+@dataclass(frozen=True)
+class GeoFlowTraining:
+    """Flow matching on cached latents (stage 2 of the method: GeoMap frozen).
+
+    turns: of each panorama with the imagery around it, that are cached. offset_m: how far off the camera the imagery is centred, at most, in
+    each axis. limited_fov_share: part of the panoramas that keep only a random field of view, as a photo does.
+    satellite_condition_share: part of the samples that see f_s instead of f_g, since the way back is integrated with f_s.
+    train_panoramas: how many are used, 0 for all.
+    """
+
+    batch: int = 128
+    workers: int = 1
+    minutes: float = 45.0
+    learning_rate: float = 8e-4
+    weight_decay: float = 0.01
+    warmup_steps: int = 200
+    turns: int = 4
+    offset_m: float = 2.0
+    limited_fov_share: float = 0.15
+    satellite_condition_share: float = 0.5
+    train_panoramas: int = 0
+    ema: float = 0.999
+    bfloat16: bool = True
+    validation_minutes: float = 5.0
+
+
+@dataclass(frozen=True)
+class JointTraining:
+    """Fine-tuning of embedding and flow together: L_GL + L_IG + beta * L_KL (stage 3 of the method).
+
+    tau_kl: temperature of the softmax that makes distributions of embeddings, on which L_KL is taken.
+    """
+
+    batch: int = 64
+    workers: int = 1
+    minutes: float = 20.0
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.01
+    warmup_steps: int = 50
+    beta: float = 0.1
+    tau_kl: float = 0.1
+    ema: float = 0.998
+    bfloat16: bool = True
+    validation_minutes: float = 5.0
+
+
+@dataclass(frozen=True)
 class Config:
     """Everything one training run is made from."""
 
@@ -139,8 +230,13 @@ class Config:
     geometry: GeometryConfig = field(default_factory=GeometryConfig)
     gfm: GfmConfig = field(default_factory=GfmConfig)
     geomap: GeoMapConfig = field(default_factory=GeoMapConfig)
+    rae: RaeConfig = field(default_factory=RaeConfig)
+    flow: FlowConfig = field(default_factory=FlowConfig)
     gfm_training: GfmTraining = field(default_factory=GfmTraining)
     geomap_training: GeoMapTraining = field(default_factory=GeoMapTraining)
+    rae_training: RaeTraining = field(default_factory=RaeTraining)
+    geoflow_training: GeoFlowTraining = field(default_factory=GeoFlowTraining)
+    joint_training: JointTraining = field(default_factory=JointTraining)
 
 
 def _read(cls: type, values: object, where: str) -> object:

@@ -8,6 +8,7 @@ from pathlib import Path
 from . import __version__
 from .config import Config, to_dict
 from .models.geomap import Hypothesis
+from .models.rae import latent_shape
 
 LICENCE = "Apache-2.0"
 DEFAULT_CALIBRATION = {
@@ -41,10 +42,25 @@ def graph_entry(file: str, inputs: list[tuple[str, str, list[int]]], outputs: li
     return {"file": file, "inputs": [tensor(*i) for i in inputs], "outputs": [tensor(*o) for o in outputs]}
 
 
+def latent_entry(config: Config, metrics: dict) -> dict:
+    """What a model with synthesis says of its latent and of the solver to take; metrics: of the validation, any."""
+    channels, height, width = latent_shape(config)
+    solver = {"name": "heun", "steps": 10, "conditionEvery": 0}
+    return {"sizePx": config.rae.size_px, "channels": channels, "heightCells": height, "widthCells": width, "solver": solver, "metrics": metrics}
+
+
 def build_manifest(
-    config: Config, version: str, graphs: dict, hypotheses: list[Hypothesis], calibration: dict, training: dict, files: list[dict]
+    config: Config,
+    version: str,
+    graphs: dict,
+    hypotheses: list[Hypothesis],
+    calibration: dict,
+    training: dict,
+    files: list[dict],
+    latent: dict | None = None,
 ) -> dict:
-    """The manifest as plain values. training: data, steps, metrics; the configuration and the code's version are added."""
+    """The manifest as plain values. training: data, steps, metrics; the configuration and the code's version are added. latent: of a model that
+    has the four graphs of synthesis."""
     g = config.geometry
     return {
         "schemaVersion": 1,
@@ -67,7 +83,7 @@ def build_manifest(
         "hypotheses": [{"turnDeg": h.turn_deg, "rightM": h.right_m, "aheadM": h.ahead_m} for h in hypotheses],
         "orientationBank": {"recommended": 8},
         "graphs": graphs,
-        "latent": None,
+        "latent": latent,
         "calibration": calibration,
         "files": files,
         "golden": {"file": "golden/golden.json", "tolerance": 1e-4},

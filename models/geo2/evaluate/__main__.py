@@ -1,4 +1,4 @@
-"""`python -m geo2.evaluate retrieval --model DIR --data DIR --out report.json` and `... suite --seed N --out DIR`."""
+"""`python -m geo2.evaluate retrieval|synthesis --model DIR --data DIR --out report.json` and `... suite --seed N --out DIR`."""
 
 import argparse
 import sys
@@ -8,6 +8,9 @@ from .embedder import Embedder
 from .report import format_table, write_report
 from .retrieval import evaluate_split
 from .suite import evaluate_suite
+from .synthesis import evaluate_synthesis
+
+FEATURES = Path("models/checkpoints/geo2-mini.pt")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -17,6 +20,13 @@ def _parser() -> argparse.ArgumentParser:
     retrieval.add_argument("--model", type=Path, required=True, help="folder of a released version")
     retrieval.add_argument("--data", type=Path, required=True, help="view set with tiles.csv and queries.csv")
     retrieval.add_argument("--out", type=Path, required=True, help="report.json to write")
+    synthesis = commands.add_parser("synthesis", help="both directions and the round trip on one view set")
+    synthesis.add_argument("--model", type=Path, required=True, help="folder of a released version with synthesis")
+    synthesis.add_argument("--data", type=Path, required=True, help="view set with tiles.csv and queries.csv; classes/ adds the layout metric")
+    synthesis.add_argument("--out", type=Path, required=True, help="report.json to write")
+    synthesis.add_argument("--features", type=Path, default=FEATURES, help=f"file with the frozen geometry model (default {FEATURES})")
+    synthesis.add_argument("--segmenter-data", type=Path, help="another split with classes/, to train the judge of layouts on")
+    synthesis.add_argument("--limit", type=int, default=0, help="how many panoramas, evenly spread (default: all)")
     suite = commands.add_parser("suite", help="render fresh splits of Null Island, then retrieval and the service's answers on them")
     suite.add_argument("--seed", type=int, default=2026, help="seed of the splits (default 2026)")
     suite.add_argument("--out", type=Path, required=True, help="folder for the splits and report.json")
@@ -30,6 +40,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.command == "suite":
             rows = evaluate_suite(args.config, args.seed, args.out, args.model)
+        elif args.command == "synthesis":
+            rows = evaluate_synthesis(args.model, args.data, args.features, args.segmenter_data, args.limit)
+            write_report(args.out, rows)
         else:
             rows = evaluate_split(Embedder(args.model), args.data, args.data.name)
             write_report(args.out, rows)

@@ -46,6 +46,14 @@ class Embedder:
         ]
         return np.concatenate(parts)
 
+    def ground_at_centre(self, canvases: list[np.ndarray], masks: list[np.ndarray]) -> np.ndarray:
+        """uint8 canvases and masks -> [n, D], for a camera at the tile's centre and a middle that looks up."""
+        parts = [
+            self._ground.run(["embedding"], {"image": np.stack(canvases[i : i + BATCH]), "mask": np.stack(masks[i : i + BATCH])})[0]
+            for i in range(0, len(canvases), BATCH)
+        ]
+        return np.concatenate(parts)
+
     def satellite(self, tiles: list[np.ndarray]) -> np.ndarray:
         """uint8 tiles -> [n, D]."""
         return np.concatenate([self._satellite.run(None, {"image": np.stack(tiles[i : i + BATCH])})[0] for i in range(0, len(tiles), BATCH)])

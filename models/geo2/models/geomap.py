@@ -171,6 +171,8 @@ class GeoMapHead(nn.Module):
         self.satellite_tokens = CrossAttendedTokens(m.width, m.heads, (g.tile_px // f.patch) ** 2, 2 * f.width, tile, tile)
         self.log_scale = nn.Parameter(torch.tensor(2.7))
         self.offsets_m = window_offsets_m(config)
+        apart_m = torch.tensor(self.offsets_m).norm(dim=-1)
+        self.register_buffer("nearest", (apart_m < apart_m.min() + 1e-6).float()[:, None], persistent=False)  # [n, 1]
         if m.pooling == "mean":
             self.ground_out = nn.Linear(m.width, m.embedding)
             self.satellite_out = nn.Linear(m.width, m.embedding)
@@ -205,6 +207,11 @@ class GeoMapHead(nn.Module):
         turned = torch.gather(polar[:, None].expand(-1, T, -1, -1, -1), 2, index)  # [B, T, A, R, C + 1]
         embedding = self.encoder(self.lift.to_grid(turned.flatten(0, 1)))  # [B * T, n, embedding]
         return embedding.unflatten(0, (B, T))
+
+    def at_centre(self, windows: Tensor) -> Tensor:
+        """[..., n, embedding], one for each of `offsets_m` -> [..., embedding], unit length: of a camera at the tile's centre, the mean of the
+        nearest windows."""
+        return nn.functional.normalize((windows * self.nearest).sum(-2), dim=-1)
 
     def satellite(self, features: SatelliteFeatures) -> Tensor:
         """-> [B, embedding]."""

@@ -80,7 +80,8 @@ class Lite0(nn.Module):
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1), persistent=False)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def to_stride8(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Features at strides 4 and 8 alone."""
         x = (image - self.mean) / self.std
         x = nn.functional.relu6(self.stem_norm(self.stem(x)))
         for block in self.blocks[:_STRIDE4_END]:
@@ -88,7 +89,11 @@ class Lite0(nn.Module):
         stride4 = x
         for block in self.blocks[_STRIDE4_END:_STRIDE8_END]:
             x = block(x)
-        stride8 = x
+        return stride4, x
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        stride4, stride8 = self.to_stride8(image)
+        x = stride8
         for block in self.blocks[_STRIDE8_END:]:
             x = block(x)
         return stride4, stride8, x

@@ -9,11 +9,22 @@ from pathlib import Path
 import torch
 
 from ..config import load_config
+from .geoflow import train_geoflow
 from .geomap import train_geomap
 from .gfm import train_gfm
+from .joint import train_joint
+from .rae import train_rae
 from .warm_start import start_from
 
-STAGES = {"gfm": train_gfm, "geomap": train_geomap}
+STAGES = {"gfm": train_gfm, "geomap": train_geomap, "rae": train_rae, "geoflow": train_geoflow, "joint": train_joint}
+
+PURPOSES = {
+    "gfm": "pretrain the geometry model",
+    "geomap": "train the embedding",
+    "rae": "train the decoder of latents",
+    "geoflow": "train the flow on frozen embeddings",
+    "joint": "fine-tune embedding and flow together",
+}
 
 
 def minutes_of(text: str) -> float:
@@ -26,7 +37,7 @@ def minutes_of(text: str) -> float:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m geo2.train", description="Train one stage of the method.")
-    parser.add_argument("stage", choices=STAGES, help="gfm: pretrain the geometry model; geomap: train the embedding")
+    parser.add_argument("stage", choices=STAGES, help="; ".join(f"{name}: {what}" for name, what in PURPOSES.items()))
     parser.add_argument("--config", type=Path, required=True, help="YAML file, see models/configs/geo2")
     parser.add_argument("--data", type=Path, required=True, help="a world built by null_island")
     parser.add_argument("--out", type=Path, required=True, help="run folder: checkpoints, log")
@@ -55,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.init is not None:
             start_from(args.init, args.out)
-        elif not args.resume:
+        elif not args.resume and args.stage == "geomap":
             (args.out / "start.pt").unlink(missing_ok=True)
         STAGES[args.stage](config, args.data, args.out, args.resume)
     except (FileNotFoundError, ValueError) as error:

@@ -195,7 +195,7 @@ def _train(worker: Worker, config: Config, cache: PairCache, gallery: GalleryCac
     path, step, spent = run / "geomap.pt", 0, 0.0
     if state is None and (run / "start.pt").exists():
         head.load_state_dict(load_checkpoint(run / "start.pt")["head"])
-    optimizer = torch.optim.AdamW(_groups(head, t.weight_decay), lr=t.learning_rate, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(decay_groups(head, t.weight_decay), lr=t.learning_rate, betas=(0.9, 0.98))
     average = ExponentialMovingAverage(head, t.ema)
     if state is not None:
         head.load_state_dict(state["raw"])
@@ -251,7 +251,7 @@ def _train(worker: Worker, config: Config, cache: PairCache, gallery: GalleryCac
     worker.wait()
 
 
-def _groups(module: nn.Module, weight_decay: float) -> list[dict]:
+def decay_groups(module: nn.Module, weight_decay: float) -> list[dict]:
     """Matrices and kernels decay; biases, norms, positions and the temperature do not."""
     decayed = [p for name, p in module.named_parameters() if p.ndim >= 2 and "position" not in name]
     others = [p for name, p in module.named_parameters() if p.ndim < 2 or "position" in name]

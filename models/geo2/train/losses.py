@@ -36,6 +36,15 @@ def _smoothed(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
     return ((1 - smoothing) * positive + smoothing * spread).mean()
 
 
+def consistency_kl(ground: Tensor, satellite: Tensor, tau: float) -> Tensor:
+    """L_KL = KL(f_g || f_s) + KL(f_s || f_g), the mean over a batch of pairs [B, D].
+
+    The divergence of unit vectors is undefined as it stands; ours takes softmax(f / tau) over the components as the distribution.
+    """
+    log_g, log_s = F.log_softmax(ground / tau, dim=-1), F.log_softmax(satellite / tau, dim=-1)
+    return ((log_g.exp() - log_s.exp()) * (log_g - log_s)).sum(-1).mean()
+
+
 def logistic_nll(location: Tensor, log_scale: Tensor, target: Tensor) -> Tensor:
     """Negative log-likelihood of a logistic distribution, elementwise: regression with its own uncertainty."""
     z = (target - location) * torch.exp(-log_scale)

@@ -2,7 +2,7 @@ import math
 
 import torch
 
-from geo2.train.losses import info_nce, logistic_nll, signed_log
+from geo2.train.losses import consistency_kl, info_nce, logistic_nll, signed_log
 
 
 def unit(n: int, d: int) -> torch.Tensor:
@@ -40,6 +40,16 @@ def test_an_ignored_candidate_has_no_influence_and_the_positive_always_has():
         after = torch.autograd.functional.jacobian(lambda s: loss(a, s, [1, 0, 2, 1], 5.0, everything, smoothing), b)
         assert before.abs().max() > 1e-3
         assert after.abs().max() < 1e-6, "only the positives are left, each certain"
+
+
+def test_the_consistency_loss_is_symmetric_zero_for_equal_views_and_what_torch_calls_the_divergence():
+    a, b = unit(8, 16), unit(8, 16).flip(0)
+    log_p, log_q = (torch.log_softmax(f / 0.2, dim=-1) for f in (a, b))
+    forth = torch.nn.functional.kl_div(log_q, log_p, log_target=True, reduction="batchmean")
+    back = torch.nn.functional.kl_div(log_p, log_q, log_target=True, reduction="batchmean")
+    assert math.isclose(consistency_kl(a, b, 0.2).item(), (forth + back).item(), rel_tol=1e-5)
+    assert consistency_kl(a, b, 0.2).equal(consistency_kl(b, a, 0.2)) and consistency_kl(a, a, 0.2) == 0
+    assert consistency_kl(a, b, 0.05) > consistency_kl(a, b, 0.2)
 
 
 def test_the_logistic_likelihood_is_a_density():

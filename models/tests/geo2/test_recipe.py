@@ -7,13 +7,19 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
 
 from geo2 import export
+from geo2.baselines.__main__ import main as rival
 from geo2.config import load_config, parse_config, to_dict
+from geo2.data.pairs import to_square
+from geo2.evaluate import segmenter
+from geo2.evaluate.__main__ import main as evaluate
 from geo2.evaluate.embedder import Embedder
 from geo2.evaluate.retrieval import CONDITIONS, evaluate_split
+from geo2.flow.solver import SOLVERS, integrate
+from geo2.train.__main__ import STAGES, minutes_of
 from geo2.train.__main__ import main as train
-from geo2.train.__main__ import minutes_of
 from geo2.train.checkpoint import load_checkpoint
 from geo2.train.plot import plot_run
 from geo2.train.warm_start import write_warm_start
@@ -33,10 +39,10 @@ def world(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(world, tmp_path_factory) -> Path:
-    """A run with both stages, each interrupted once by its budget and resumed with a larger one."""
+    """A run with all stages, each interrupted once by its budget and resumed with a larger one."""
     out = tmp_path_factory.mktemp("run")
     common = ["--config", str(CONFIGS / "geo2/tiny.yaml"), "--data", str(world), "--out", str(out)]
-    for stage in ("gfm", "geomap"):
+    for stage in STAGES:
         assert train([stage, *common, "--time-budget", "1s"]) == 0
         first = load_checkpoint(out / f"{stage}.pt")
         assert train([stage, *common, "--time-budget", f"{first['spent'] + 2:.1f}s", "--resume"]) == 0
@@ -51,10 +57,10 @@ def released(run, tmp_path_factory) -> Path:
     return out
 
 
-def test_both_stages_learn_and_log(run):
-    for stage in ("gfm", "geomap"):
+def test_all_stages_learn_and_log(run):
+    for stage in STAGES:
         lines = [json.loads(line) for line in (run / f"{stage}.jsonl").read_text().splitlines()]
-        assert any("val_r1" in line or "val_height_m" in line for line in lines), stage
+        assert any(name.startswith("val_") for line in lines for name in line), stage
         assert all(np.isfinite(v) for line in lines for v in line.values() if isinstance(v, float))
     assert plot_run(run).stat().st_size > 5_000
 
@@ -137,6 +143,49 @@ def test_the_manifest_lists_every_file_with_its_hash(released):
     assert manifest["training"]["config"]["world"] == "tiny"
 
 
+def solved(released: Path) -> list[dict]:
+    return json.loads((released / "golden" / "golden.json").read_text())["synthesis"]
+
+
+def blob(released: Path, entry: dict) -> np.ndarray:
+    return np.fromfile(released / "golden" / entry["file"], entry["dtype"]).reshape(entry["shape"])
+
+
+def test_the_golden_solutions_are_those_of_the_exported_graphs(released):
+    entries = solved(released)
+    assert {(e["direction"], e["solver"], e["conditionEvery"]) for e in entries} == {
+        (direction, *solver) for direction in export.DIRECTIONS for solver in [*((name, 0) for name in SOLVERS), ("heun", 2)]
+    }
+    for entry in entries:
+        field = export.onnx_field(released, blob(released, entry["condition"]), entry["conditionEvery"])
+        start, end = export.DIRECTIONS[entry["direction"]]
+        x = torch.from_numpy(blob(released, entry["start"]))
+        reached = integrate(field, x, start, end, entry["solver"], entry["steps"], field.on_step).numpy()
+        assert np.abs(reached - blob(released, entry["end"])).max() < 1e-4, entry
+        assert np.abs(reached - x.numpy()).max() > 0.01, "a flow that stays says nothing"
+
+
+def test_the_released_latent_is_normalised_and_comes_back_as_pixels(released, world):
+    manifest = json.loads((released / "manifest.json").read_text())
+    latent, size = manifest["latent"], manifest["latent"]["sizePx"]
+    tiles = [to_square(np.asarray(Image.open(p)), size) for p in sorted((world / "train/images").glob("tile_*.jpg"))[:32]]
+    encoded = export.onnx_session(released / "rae-encoder.onnx").run(None, {"image": np.stack(tiles)})[0]
+    assert encoded.shape[1:] == (latent["channels"], latent["heightCells"], latent["widthCells"])
+    assert 0.5 < encoded.std() < 2 and abs(encoded.mean()) < 0.5
+    decoded = export.onnx_session(released / "rae-decoder.onnx").run(None, {"latent": encoded * 9})[0]
+    assert decoded.dtype == np.uint8 and decoded.shape == (32, size, size, 3)
+
+
+def test_an_export_may_keep_the_embedding_of_a_release_to_the_byte(run, released, tmp_path):
+    assert export.main([str(run), "--out", str(tmp_path), "--version", "0.0.2", "--geomap-from", str(released)]) == 0
+    for name in ("ground.onnx", "satellite.onnx", "golden/ground.embedding.bin"):
+        assert (tmp_path / name).read_bytes() == (released / name).read_bytes()
+    kept, new = (json.loads((folder / "manifest.json").read_text()) for folder in (released, tmp_path))
+    assert new["calibration"] == kept["calibration"] and new["hypotheses"] == kept["hypotheses"]
+    assert new["training"]["embeddingFrom"] == "geo2-mini 0.0.1"
+    assert {case["graph"] for case in json.loads((tmp_path / "golden/golden.json").read_text())["cases"]} == set(new["graphs"])
+
+
 def test_retrieval_of_a_split_gives_rows_of_every_condition(released, world):
     rows = evaluate_split(Embedder(released), world / "cross_area", "cross_area")
     conditions = {row["condition"] for row in rows}
@@ -145,6 +194,50 @@ def test_retrieval_of_a_split_gives_rows_of_every_condition(released, world):
     for row in rows:
         assert 0 <= row["value"] <= 100
         assert row["ci95"][0] <= row["value"] <= row["ci95"][1]
+
+
+@pytest.fixture(scope="module")
+def features(run, tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("features") / "gfm.pt"
+    write_warm_start(run, file)
+    return file
+
+
+DIRECTIONS = {"ground_to_satellite", "satellite_to_ground"}
+
+
+def test_synthesis_of_a_split_gives_rows_of_both_directions_the_round_trip_and_what_bounds_them(released, world, features, tmp_path, monkeypatch):
+    monkeypatch.setattr(segmenter, "STEPS", 2)
+    arguments = ["synthesis", "--model", str(released), "--data", str(world / "cross_area"), "--out", str(tmp_path / "report.json")]
+    assert evaluate([*arguments, "--features", str(features), "--segmenter-data", str(world / "train")]) == 0
+    rows = json.loads((tmp_path / "report.json").read_text())
+    of_ours = {(row["condition"], row["metric"]): row["value"] for row in rows if row["system"] == "geo2-mini"}
+    for direction in DIRECTIONS:
+        assert {m for c, m in of_ours if c == direction} == {"psnr", "ssim", "fd_gfm", "consistency", "r1", "r10", "layout_miou"}
+        assert -1 <= of_ours[direction, "consistency"] <= 1 and 0 <= of_ours[direction, "r1"] <= 100
+    errors = [of_ours[f"round_trip_{steps}_heun", "relative_latent_error"] for steps in (5, 10, 25, 50)]
+    assert errors[0] > errors[-1] >= 0
+    assert {row["system"] for row in rows} == {"geo2-mini", "reconstruction", "real-view", "chance"}
+    assert all(np.isfinite(row["value"]) for row in rows)
+
+
+@pytest.mark.parametrize("kind", ["nearest-neighbour", "regression", "flow-per-direction"])
+def test_a_rival_is_trained_and_scored_by_one_command(kind, run, released, world, features, tmp_path):
+    arguments = ["--model", str(released), "--data", str(world / "cross_area"), "--train", str(world / "train"), "--features", str(features)]
+    trained = ["--config", str(CONFIGS / "geo2/tiny.yaml"), "--run", str(run), "--time-budget", "1s"]
+    assert rival([kind, *arguments, *trained, "--out", str(tmp_path / "report.json")]) == 0
+    rows = json.loads((tmp_path / "report.json").read_text())
+    assert {row["system"] for row in rows} == {kind} and {row["condition"] for row in rows} == DIRECTIONS
+    assert all(np.isfinite(row["value"]) for row in rows)
+
+
+def test_what_synthesis_cannot_do_without_is_said(released, world, tmp_path, capsys):
+    arguments = ["synthesis", "--model", str(released), "--data", str(world / "cross_area"), "--out", str(tmp_path / "report.json")]
+    assert evaluate([*arguments, "--features", str(tmp_path / "nothing.pt")]) == 1
+    assert "nothing.pt: not found" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        rival(["regression", "--model", str(released), "--data", str(world), "--train", str(world), "--out", str(tmp_path / "r.json")])
+    assert stopped.value.code == 2
 
 
 def test_the_configuration_survives_a_round_trip():

@@ -1,0 +1,1 @@
+"""Rivals of the flow, each scored by the same code as ours."""

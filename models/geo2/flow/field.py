@@ -1,0 +1,32 @@
+"""The network as a velocity field of one condition: the callable that solvers take."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Condition = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(x [B, C, H, W], t [B], condition [B, E]) -> z [B, N, D]."""
+Head = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(x [B, C, H, W], t [B], z [B, N, D]) -> velocity [B, C, H, W]."""
+
+
+class ConditionedField:
+    """v(x, t) for one condition [B, E]. every: z is computed at each evaluation (0), or at the first of each `every`-th step and reused until
+    then; `on_step` has to be given to the solver."""
+
+    def __init__(self, condition: Condition, head: Head, c: Tensor, every: int = 0) -> None:
+        if every < 0:
+            raise ValueError(f"every: expected at least 0, got {every}")
+        self.condition, self.head, self.c, self.every = condition, head, c, every
+        self.z: Tensor | None = None
+
+    def on_step(self, step: int) -> None:
+        if self.every > 0 and step % self.every == 0:
+            self.z = None
+
+    def __call__(self, x: Tensor, t: float) -> Tensor:
+        times = torch.full((x.shape[0],), t, dtype=x.dtype, device=x.device)
+        if self.z is None or self.every == 0:
+            self.z = self.condition(x, times, self.c)
+        return self.head(x, times, self.z)
