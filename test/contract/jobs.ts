@@ -530,6 +530,38 @@ export function jobsContract(create: () => Promise<JobsUnderTest>): void {
       expect(await told(job)).toEqual(['succeeded']);
     });
 
+    test('of one tenant do not wait behind those of another, however many there are', async () => {
+      const gate = held();
+      const ran: string[] = [];
+      const { jobs } = await serve(
+        async (item) => {
+          const result = await gate.runItem(item);
+          ran.push(String(result.said));
+          return result;
+        },
+        { worker: { maxJobs: 2, maxItems: 1 } },
+      );
+      const images = Array.from({ length: 20 }, (_, i) => `many-${i}`);
+      const many = await Promise.all(Array.from({ length: 4 }, () => submit(jobs, images, 'many')));
+      await expect.poll(() => gate.counts.begun, { timeout: 30_000 }).toBe(1);
+      const single = await submit(jobs, ['single'], 'single');
+      await expect
+        .poll(async () => (await jobs.get('single', single.id))?.status, { timeout: 30_000 })
+        .toBe('processing');
+      const running = await Promise.all(many.map(({ id }) => jobs.get('many', id)));
+      expect(running.filter((job) => job?.status === 'processing')).toHaveLength(2);
+      // its image asks for a place right after it was taken up, and the next one that is free is its
+      for (let opened = 0; !ran.includes('single'); opened++) {
+        expect(opened).toBeLessThan(4);
+        await expect.poll(() => gate.counts.begun, { timeout: 30_000 }).toBe(opened + 1);
+        gate.open();
+        await expect.poll(() => ran.length, { timeout: 30_000 }).toBe(opened + 1);
+      }
+      gate.open();
+      expect(await ended(jobs, single)).toMatchObject({ status: 'succeeded' });
+      for (const { id } of many) await jobs.cancel('many', id);
+    });
+
     test('are shared by workers without running an item twice', async () => {
       const ran: string[] = [];
       const runItem: RunItem = async (item) => {

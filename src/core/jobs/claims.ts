@@ -27,18 +27,28 @@ export interface ClaimDeps {
 /** Its end or its giving back is being written: it is looked for again. */
 class JobBusy extends Error {}
 
-/** The next job, in one transaction with its leaving the queue; undefined when none waits, `busy` when to look again at once. */
-export async function claimNext(deps: ClaimDeps): Promise<Claim | 'busy' | undefined> {
+/**
+ * The next job, of any tenant but those in `except`, in one transaction with its leaving the queue; undefined when none waits,
+ * `busy` when to look again at once.
+ */
+export async function claimNext(
+  deps: ClaimDeps,
+  { except = [] }: { readonly except?: readonly string[] } = {},
+): Promise<Claim | 'busy' | undefined> {
   try {
-    return await deps.database.transaction((sql) => claimIn(sql, deps));
+    return await deps.database.transaction((sql) => claimIn(sql, deps, except));
   } catch (error) {
     if (error instanceof Geo2Error && error.cause instanceof JobBusy) return 'busy';
     throw error;
   }
 }
 
-async function claimIn(sql: Sql, { queue, now, leaseMs }: ClaimDeps): Promise<Claim | undefined> {
-  const entry = await queue.take(sql);
+async function claimIn(
+  sql: Sql,
+  { queue, now, leaseMs }: ClaimDeps,
+  except: readonly string[],
+): Promise<Claim | undefined> {
+  const entry = await queue.take(sql, { except });
   if (entry === undefined) return undefined;
   await lockJob(sql, entry.jobId);
   const at = now();

@@ -53,7 +53,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     if (staged !== undefined) await adoptStaged(sql, staged, tenant);
     const id = staged?.jobId ?? newId('job');
     const at = now();
-    const queueId = await queue.add(sql, id);
+    const queueId = await queue.add(sql, { id, tenant });
     const [row] = await sql.query(
       `insert into geo2.jobs (id, tenant, kind, form, status, queue_id, created_at, expires_at, total, inputs_left)
        values ($1, $2, $3, $4, 'queued', $5, $6, $7, $8, $9) returning ${JOB_COLUMNS}`,

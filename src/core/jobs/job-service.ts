@@ -35,7 +35,7 @@ export interface JobServiceOptions {
 
 export interface JobWorkerOptions {
   readonly runItem: RunItem;
-  /** Jobs at one time. */
+  /** Jobs at one time, without those of tenants that have no other here. */
   readonly maxJobs: number;
   /** Items at one time, over all jobs. */
   readonly maxItems: number;

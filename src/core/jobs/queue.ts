@@ -12,9 +12,15 @@ export interface JobQueue {
   /** Makes the queue where it is not there yet. Errors: DATABASE_FAILED. */
   start(): Promise<void>;
   /** In the transaction that inserts the job. Returns the entry's id. */
-  add(sql: Sql, jobId: string): Promise<string>;
-  /** The next entry, which nobody else gets until it is given back; undefined when none waits. */
-  take(sql: Sql): Promise<{ readonly queueId: string; readonly jobId: string } | undefined>;
+  add(sql: Sql, job: { readonly id: string; readonly tenant: string }): Promise<string>;
+  /**
+   * The next entry, which nobody else gets until it is given back, of any tenant but those in `except`; undefined when none
+   * waits.
+   */
+  take(
+    sql: Sql,
+    options: { readonly except: readonly string[] },
+  ): Promise<{ readonly queueId: string; readonly jobId: string } | undefined>;
   /** Makes an entry that was taken the next one again. */
   giveBack(sql: Sql, queueId: string): Promise<void>;
   remove(sql: Sql, queueId: string): Promise<void>;
@@ -70,14 +76,14 @@ export function createJobQueue({ database, supervise, onError }: JobQueueOptions
       return starting;
     },
 
-    async add(sql, jobId) {
-      const id = await boss.send(QUEUE, { jobId }, { db: bossDatabase(sql) });
+    async add(sql, { id: jobId, tenant }) {
+      const id = await boss.send(QUEUE, { jobId }, { group: { id: tenant }, db: bossDatabase(sql) });
       if (id === null) throw new Geo2Error('DATABASE_FAILED', 'The queue took no entry.');
       return id;
     },
 
-    async take(sql) {
-      const [entry] = await boss.fetch(QUEUE, { batchSize: 1, db: bossDatabase(sql) });
+    async take(sql, { except }) {
+      const [entry] = await boss.fetch(QUEUE, { batchSize: 1, ignoreGroups: [...except], db: bossDatabase(sql) });
       return entry === undefined ? undefined : { queueId: entry.id, jobId: EntrySchema.parse(entry.data).jobId };
     },
 

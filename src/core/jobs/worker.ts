@@ -15,6 +15,7 @@ import type { Job, JobError, JobKind } from './jobs.ts';
 import { type ItemResult, writeResult } from './objects.ts';
 import { itemErrorOf, retryAfterMs } from './retry.ts';
 import type { JobSignals } from './signals.ts';
+import { createSlots } from './slots.ts';
 
 /** Answers one item as its verb would. Errors: those of the verb; CANCELED when the signal aborts. */
 export type RunItem = (item: {
@@ -37,7 +38,7 @@ export interface JobWorker {
 export interface JobWorkerDeps extends FinishDeps, ClaimDeps {
   readonly signals: JobSignals;
   readonly runItem: RunItem;
-  /** Jobs at one time. */
+  /** Jobs at one time, without those of tenants that have no other here. */
   readonly maxJobs: number;
   /** Items at one time, over all jobs. */
   readonly maxItems: number;
@@ -56,6 +57,8 @@ const LOOK_MS = 1_000;
 const BEAT_MS = 500;
 const PAUSE_AFTER_ERROR_MS = 500;
 const BUSY_MS = 20;
+/** Jobs beyond `maxJobs`, each the only one of its tenant here: they hold little memory, and share the places of items. */
+const MAX_GUESTS = 64;
 /** A job that was taken up so often without finishing an item ends its workers, and is given up. */
 const MAX_STALLS = 5;
 
@@ -87,7 +90,7 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
           resolve();
         };
       });
-      const claim = running.size < maxJobs ? await claimNext(deps).catch(failed('taking a job')) : undefined;
+      const claim = await takeNext().catch(failed('taking a job'));
       if (claim === 'failed') await pause(PAUSE_AFTER_ERROR_MS, draining.signal);
       else if (claim === 'busy') await pause(BUSY_MS, draining.signal);
       else if (claim === undefined) await woken;
@@ -101,6 +104,17 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
     }
     wake();
     await Promise.all(jobs);
+  }
+
+  /** No tenant waits behind the jobs of another: one that has none here is served first, also where there is no room for more. */
+  async function takeNext(): Promise<Claim | 'busy' | undefined> {
+    const here = [...new Set([...running.values()].map(({ claim }) => claim.job.tenant))];
+    const hasRoom = running.size < maxJobs;
+    if (here.length > 0 && running.size < maxJobs + MAX_GUESTS) {
+      const guest = await claimNext(deps, { except: here });
+      if (guest !== undefined) return guest;
+    }
+    return hasRoom ? claimNext(deps) : undefined;
   }
 
   async function runJob(claim: Claim): Promise<void> {
@@ -132,7 +146,7 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
     let begun = 0;
     const lanes = Array.from({ length: Math.min(deps.maxItems, items.length) }, async () => {
       while (!draining.signal.aborted) {
-        const release = await slots.take(signal);
+        const release = await slots.take(claim.job.tenant, signal);
         try {
           const item = items[begun];
           if (item === undefined || draining.signal.aborted) return;
@@ -305,31 +319,6 @@ const ABANDONED: JobError = {
   code: 'JOB_ABANDONED',
   message: `The service ended ${MAX_STALLS} times while it ran this job; it is not tried again.`,
 };
-
-/** So many at a time, first come, first served. */
-function createSlots(count: number) {
-  let free = count;
-  const waiting: (() => void)[] = [];
-  return {
-    async take(signal: AbortSignal): Promise<() => void> {
-      if (free > 0) free -= 1;
-      else await new Promise<void>((resolve) => waiting.push(resolve));
-      let released = false;
-      const release = (): void => {
-        if (released) return;
-        released = true;
-        const next = waiting.shift();
-        if (next === undefined) free += 1;
-        else next();
-      };
-      if (signal.aborted) {
-        release();
-        throw canceled(signal);
-      }
-      return release;
-    },
-  };
-}
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
