@@ -10,7 +10,7 @@ EXAMPLES ?= 500
 NODE := node_modules/.bin/node
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-all demo test fuzz overload bench webhooks-bench evaluate train-mini faults
+.PHONY: help setup setup-all demo test fuzz overload bench webhooks-bench reload-bench evaluate train-mini faults
 
 help: ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -35,6 +35,9 @@ overload: setup ## ten times what the service can do, for a minute; counts and b
 
 bench: setup-all ## benchmarks; a table and bench/results/*.json
 	@$(NODE) bench/run.ts
+
+reload-bench: setup ## 50 publications and roll-backs under load; bench/results/reload.json
+	@$(NODE) bench/reload.ts
 
 webhooks-bench: setup-all ## deliveries beside 50 sick receivers; bench/results/webhooks.json
 	@$(NODE) bench/webhooks.ts

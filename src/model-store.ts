@@ -3,7 +3,15 @@ import { pathToFileURL } from 'node:url';
 import type { Config } from './config.ts';
 import { Geo2Error } from './core/errors.ts';
 import type { VersionCache } from './core/storage/version-cache.ts';
-import { type LocalVersion, openVersion, type Pointer, pollCurrent } from './core/storage/versioned.ts';
+import {
+  type LocalVersion,
+  openVersion,
+  type Pointer,
+  pollCurrent,
+  readCurrent,
+  VersionSchema,
+  writeCurrent,
+} from './core/storage/versioned.ts';
 import { openObjectStore } from './object-store.ts';
 
 /** The released versions of one model, in a folder or in a store. */
@@ -16,6 +24,15 @@ export interface ModelStore {
   versions(): Promise<readonly string[]>;
   /** Where a version lies on this machine; the model verifies its files itself. */
   open(version: string, cache: VersionCache): Promise<LocalVersion>;
+  /** Moves the pointer after the version's files were verified. Errors: those of `openVersion`, STORE_CONFLICT. */
+  publish(version: string, options: PublishOptions): Promise<{ replaced: string | undefined }>;
+  /** To the version before the published one. Errors: FILE_MISSING where there was none, those of `publish`. */
+  rollBack(options: PublishOptions): Promise<{ version: string; replaced: string }>;
+}
+
+interface PublishOptions {
+  readonly cache: VersionCache;
+  readonly signal: AbortSignal;
 }
 
 export async function openModelStore(config: Pick<Config, 'modelDir' | 'modelVersion' | 's3'>): Promise<ModelStore> {
@@ -26,8 +43,31 @@ export async function openModelStore(config: Pick<Config, 'modelDir' | 'modelVer
   const store = await openObjectStore(isRemote ? parent : pathToFileURL(parent).href, config);
   let seen: Pointer | undefined;
 
+  async function publish(
+    version: string,
+    { cache, signal }: PublishOptions,
+  ): Promise<{ replaced: string | undefined }> {
+    const replaces = await readCurrent(store, name);
+    const local = await openVersion(store, name, { version: checkedVersion(version), cache, signal });
+    await local.release?.();
+    await writeCurrent(store, name, { version, replaces });
+    return { replaced: replaces?.version };
+  }
+
   return {
     name,
+    publish,
+    async rollBack(options) {
+      const pointer = await readCurrent(store, name);
+      if (pointer?.previous === undefined) {
+        throw new Geo2Error(
+          'FILE_MISSING',
+          `No earlier version of ${name} was published in ${modelDir}: geo2 model publish takes any.`,
+        );
+      }
+      await publish(pointer.previous, options);
+      return { version: pointer.previous, replaced: pointer.version };
+    },
     async versions() {
       if (modelVersion !== undefined) return [modelVersion];
       const found = await pollCurrent(store, name, { ifNoneMatch: seen?.etag });
@@ -58,6 +98,12 @@ export async function openCurrentModel<T>(
   } finally {
     await local.release?.();
   }
+}
+
+function checkedVersion(version: string): string {
+  const parsed = VersionSchema.safeParse(version);
+  if (parsed.success) return parsed.data;
+  throw new Geo2Error('INVALID_REQUEST', `${JSON.stringify(version)} is no version; write for example 1.2.3.`);
 }
 
 function nothingReleased(modelDir: string): Geo2Error {

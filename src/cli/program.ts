@@ -64,6 +64,16 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./region-rollback.ts')).regionRollback,
   },
   {
+    name: 'model publish',
+    summary: 'choose the version of the model that is served',
+    load: async () => (await import('./model-publish.ts')).modelPublish,
+  },
+  {
+    name: 'model rollback',
+    summary: 'publish the version of the model again that was published before',
+    load: async () => (await import('./model-rollback.ts')).modelRollback,
+  },
+  {
     name: 'keys create',
     summary: 'make an API key',
     load: async () => (await import('./keys-create.ts')).keysCreate,

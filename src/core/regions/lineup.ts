@@ -116,6 +116,7 @@ export async function openLineup<M extends LineupModel>(deps: LineupDeps<M>): Pr
   let stopping = new AbortController();
   let isTried = false;
   let note: string | undefined;
+  let storeProblem: string | undefined;
   let following: Promise<void> | undefined;
   const first = settleAll(await observe({}));
   let current = createGeneration(await openModel(first.model));
@@ -301,6 +302,16 @@ export async function openLineup<M extends LineupModel>(deps: LineupDeps<M>): Pr
   }
 
   async function look(): Promise<void> {
+    try {
+      await takeOver();
+      storeProblem = undefined;
+    } catch (error) {
+      storeProblem = `the store cannot be looked at, what is loaded is served: ${whyOf(error).reason}`;
+      throw error;
+    }
+  }
+
+  async function takeOver(): Promise<void> {
     const { version } = current.model.manifest;
     note = undefined;
     const seen = await observe({ inUse: version });
@@ -368,7 +379,10 @@ export async function openLineup<M extends LineupModel>(deps: LineupDeps<M>): Pr
         users.set(generation, (users.get(generation) ?? 1) - 1);
       }
     },
-    health: () => [...health.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
+    health: () =>
+      [...health.values()]
+        .map((stands) => (storeProblem === undefined ? stands : { reason: storeProblem, ...stands }))
+        .sort((a, b) => (a.id < b.id ? -1 : 1)),
     modelNote: () => note,
     regionIds,
     async start() {

@@ -1,0 +1,197 @@
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { rollBackRegion } from '#core/regions/publish.ts';
+import { openExactIndex } from '#core/retrieval/vector-index.exact.ts';
+import type { ObjectStore } from '#core/storage/object-store.ts';
+import { readCurrent, writeCurrent } from '#core/storage/versioned.ts';
+import { type Config, readConfig } from '../src/config.ts';
+import { type Engine, startEngine } from '../src/engine.ts';
+import { createLogger } from '../src/logging.ts';
+import { openObjectStore } from '../src/object-store.ts';
+import { geo2 } from './cli/run.ts';
+import { copyVersion } from './e2e/region-bundle.ts';
+import { colourImage, GREEN, prepareFiles, type ServiceFiles, tileOf } from './e2e/service.ts';
+import { findSeaweedfs, startSeaweedfs, type TestS3 } from './seaweedfs.ts';
+
+vi.setConfig({ testTimeout: 180_000 });
+
+const seaweedfs = await findSeaweedfs();
+if (seaweedfs === undefined) console.warn('SeaweedFS is not installed: regions in S3 are not tested (make setup-all)');
+
+const logger = createLogger({ level: 'silent', version: 'test' });
+
+let s3: TestS3;
+let files: ServiceFiles;
+let env: Record<string, string>;
+let config: Config;
+let store: ObjectStore;
+beforeAll(async () => {
+  if (seaweedfs === undefined) return;
+  s3 = await startSeaweedfs();
+  files = await prepareFiles();
+  for (const [name, value] of Object.entries(s3.env)) if (name.startsWith('AWS_')) vi.stubEnv(name, value);
+}, 120_000);
+afterAll(async () => {
+  await s3?.stop();
+  vi.unstubAllEnvs();
+  if (files !== undefined) await rm(files.root, { recursive: true, force: true });
+});
+
+let buckets = 0;
+beforeEach(async () => {
+  if (seaweedfs === undefined) return;
+  const bucket = `regions-${++buckets}`;
+  await s3.createBucket(bucket);
+  env = {
+    ...s3.env,
+    GEO2_STORE: `s3://${bucket}/geo2`,
+    GEO2_S3_RETRY_S: '2',
+    GEO2_MODEL_DIR: files.modelDir,
+    GEO2_CACHE_DIR: join(files.root, bucket),
+    GEO2_DATA_DIR: join(files.root, 'data'),
+    GEO2_THREADS: '1',
+    GEO2_VECTOR_INDEX: 'exact',
+  };
+  config = readConfig(env);
+  store = await openObjectStore(config.storeUrl, config);
+  await copyToStore('1');
+  await writeCurrent(store, 'regions/test', { version: '1', replaces: undefined });
+});
+
+/** Version 1 under this name, unpublished. */
+async function copyToStore(version: string): Promise<void> {
+  const regionDir = join(files.storeDir, 'regions/test');
+  if (version !== '1') await copyVersion(regionDir, { to: version });
+  for (const name of await readdir(join(regionDir, version))) {
+    await store.put(`regions/test/${version}/${name}`, await readFile(join(regionDir, version, name)));
+  }
+}
+
+async function start(): Promise<Engine> {
+  const engine = await startEngine(config, { logger });
+  onTestFinished(() => engine.stop());
+  return engine;
+}
+
+async function served(engine: Engine): Promise<string | undefined> {
+  const answer = await engine.geolocate({ image: await colourImage(GREEN), headingDeg: 0 });
+  expect(answer.candidates[0]?.tileId).toBe(tileOf(GREEN));
+  return answer.region?.version;
+}
+
+describe.skipIf(seaweedfs === undefined)('a region in S3', () => {
+  test('is published and rolled back by one command each, and services follow', async () => {
+    const engine = await start();
+    expect(await served(engine)).toBe('1');
+    await copyToStore('2');
+    const published = await geo2(['region', 'publish', 'test@2', '--json'], { env });
+    expect(published).toMatchObject({ code: 0, stdout: '{"id":"test","version":"2","replaced":"1"}\n' });
+    await engine.look();
+    expect(await served(engine)).toBe('2');
+    const back = await geo2(['region', 'rollback', 'test'], { env });
+    expect(back).toMatchObject({ code: 0, stdout: 'test: 1 is served again (before: 2)\n' });
+    await engine.look();
+    expect(await served(engine)).toBe('1');
+    const catalog = JSON.parse(Buffer.from(await bytesOf('catalog.json')).toString());
+    expect(catalog.links).toContainEqual(
+      expect.objectContaining({ rel: 'child', href: './regions/test/1/collection.json', 'geo2:version': '1' }),
+    );
+  });
+
+  test('is served on while S3 is away, and what was published meanwhile after it is back', async () => {
+    const engine = await start();
+    await copyToStore('2');
+    await writeCurrent(store, 'regions/test', { version: '2', replaces: await readCurrent(store, 'regions/test') });
+    await s3.kill();
+    try {
+      await expect(engine.look()).rejects.toMatchObject({
+        code: 'STORE_FAILED',
+        message: expect.stringMatching(/cannot be reached.*GEO2_S3_ENDPOINT/),
+      });
+      expect(await served(engine)).toBe('1');
+      expect(engine.regionHealth()).toEqual([
+        expect.objectContaining({
+          status: 'READY',
+          version: '1',
+          reason: expect.stringMatching(/what is loaded is served/),
+        }),
+      ]);
+    } finally {
+      await s3.start();
+    }
+    await engine.look();
+    expect(await served(engine)).toBe('2');
+    expect(engine.regionHealth()).toEqual([{ id: 'test', status: 'READY', version: '2' }]);
+  });
+
+  test('that goes away in the middle of a download leaves the version before', async () => {
+    const engine = await start();
+    await copyToStore('2');
+    await store.delete('regions/test/2/index.faiss');
+    await writeCurrent(store, 'regions/test', { version: '2', replaces: await readCurrent(store, 'regions/test') });
+    await engine.look();
+    expect(await served(engine)).toBe('1');
+    expect(engine.regionHealth()[0]).toMatchObject({
+      version: '1',
+      reason: expect.stringMatching(/2 is published and cannot be served: .*index\.faiss is missing/),
+    });
+  });
+
+  test('is not published while S3 is away, and the message says what to do', async () => {
+    await copyToStore('2');
+    await s3.kill();
+    const { code, stderr } = await geo2(['region', 'publish', 'test@2'], { env });
+    await s3.start();
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/cannot be reached \(ECONNREFUSED\): check GEO2_S3_ENDPOINT/);
+    expect(await readCurrent(store, 'regions/test')).toMatchObject({ version: '1' });
+  });
+
+  test('is published by one of two who do it at the same time, and the other is told', async () => {
+    for (const version of ['2', '3']) await copyToStore(version);
+    const seen = await readCurrent(store, 'regions/test');
+    const outcomes = await Promise.allSettled(
+      ['2', '3'].map((version) => writeCurrent(store, 'regions/test', { version, replaces: seen })),
+    );
+    const lost = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
+    expect(lost).toEqual([
+      expect.objectContaining({ code: 'STORE_CONFLICT', message: expect.stringMatching(/published by somebody else/) }),
+    ]);
+    const winner = outcomes[0]?.status === 'fulfilled' ? '2' : '3';
+    expect(await readCurrent(store, 'regions/test')).toMatchObject({ version: winner, previous: '1' });
+  });
+
+  test('that was never published twice cannot be rolled back', async () => {
+    const cache = { hold: () => Promise.reject(new Error('nothing is to be downloaded')) };
+    await expect(rollBackRegion(store, 'test', { cache, openIndex: openExactIndex })).rejects.toMatchObject({
+      code: 'FILE_MISSING',
+      message: expect.stringMatching(/No earlier version of test was in use/),
+    });
+  });
+
+  test('is looked at by the doctor', async () => {
+    const { stdout } = await geo2(['doctor', '--json'], { env });
+    const { checks } = JSON.parse(stdout);
+    expect(checks).toContainEqual({
+      check: 'store',
+      status: 'ok',
+      detail: `${env.GEO2_STORE} answers at ${s3.endpoint}`,
+    });
+    expect(checks).toContainEqual(expect.objectContaining({ check: 'region test', status: 'ok' }));
+  });
+});
+
+test('a store in a folder needs no S3 client', async () => {
+  const local = await openObjectStore(pathToFileURL('/nowhere').href, readConfig({}));
+  expect(local.url).toBe('file:///nowhere');
+});
+
+async function bytesOf(key: string): Promise<Uint8Array> {
+  const found = await store.get(key);
+  if (found === undefined || found === 'unchanged') throw new Error(`${key} is not there`);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of found.body) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
