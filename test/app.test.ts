@@ -200,7 +200,16 @@ describe('health', () => {
     expect(await response.json()).toMatchObject({
       ready: false,
       reason: expect.stringMatching(/UNAVAILABLE: not started/),
-      models: [{ name: 'tiny', version: '0.0.1', ready: false, state: 'UNAVAILABLE', reason: 'not started' }],
+      models: [
+        {
+          name: 'tiny',
+          version: '0.0.1',
+          ready: false,
+          state: 'UNAVAILABLE',
+          makesViews: false,
+          reason: 'not started',
+        },
+      ],
     });
     const model = await request('/v2/models/tiny/ready');
     expect(model.status).toBe(503);

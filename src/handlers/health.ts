@@ -13,6 +13,7 @@ const ModelReadySchema = z
     version: z.string(),
     ready: z.boolean(),
     state: StateSchema,
+    makesViews: z.boolean().openapi({ description: 'Whether /v1/synthesize and previews are answered' }),
     reason: z.string().optional().openapi({ description: 'Why it is not READY' }),
   })
   .openapi('ModelReady');
@@ -109,8 +110,16 @@ export function healthRoutes(app: OpenAPIHono<AppEnv>, deps: HealthDeps): void {
 
   function modelReady(): z.infer<typeof ModelReadySchema> {
     const { status, reason } = model.state;
-    const { name, version } = model.manifest;
-    return { name, version, ready: status === 'READY', state: status, ...(reason === undefined ? {} : { reason }) };
+    const { name, version, latent } = model.manifest;
+    const ready = status === 'READY';
+    return {
+      name,
+      version,
+      ready,
+      state: status,
+      makesViews: latent !== null,
+      ...(reason === undefined ? {} : { reason }),
+    };
   }
 
   function whyNotReady(): string | undefined {

@@ -30,7 +30,7 @@ const ToldSchema = SynthesizeBodySchema.omit({ requestId: true }).extend({
   image: SynthesizeBodySchema.shape.image.omit({ base64: true }),
 });
 
-describe('geo2 synthesize', () => {
+describe('geo2 synthesize', { timeout: 120_000 }, () => {
   test('makes the aerial tile of a photo, and tells of it all but the picture', async () => {
     const args = ['synthesize', 'photo.png', '--to', 'satellite', '--fov', '75', '--steps', '2', '--out', 'above.png'];
     const { code, stdout, stderr } = await geo2([...args, '--json'], { env, cwd: folder });
@@ -74,7 +74,7 @@ describe('geo2 synthesize', () => {
   });
 });
 
-describe('through a server', () => {
+describe('through a server', { timeout: 120_000 }, () => {
   let service: Service;
   beforeAll(async () => {
     service = await startService({ requestTimeoutMs: 60_000 }, { files: await prepareFiles({ makesViews: true }) });

@@ -191,7 +191,7 @@ describe('operation', () => {
     expect(ready.status).toBe(200);
     expect(await ready.json()).toEqual({
       ready: true,
-      models: [{ name: 'tiny', version: '0.0.1', ready: true, state: 'READY' }],
+      models: [{ name: 'tiny', version: '0.0.1', ready: true, state: 'READY', makesViews: false }],
       regions: [{ id: 'test', status: 'READY', version: '1' }],
       index: 'exact',
     });

@@ -81,6 +81,33 @@ export async function geolocate({ image, name, options }, signal) {
   return response.json();
 }
 
+/** Whether the served model makes views. */
+export async function fetchMakesViews() {
+  const { models } = await json('/v2/health/ready');
+  return models.some((/** @type {any} */ model) => model.makesViews);
+}
+
+/** The street at a place, as the model imagines it.
+ * @param {{ place: readonly number[], headingDeg: number, fovDeg: number }} look */
+export async function fetchPreview({ place: [lon = 0, lat = 0], headingDeg, fovDeg }) {
+  const look = { lon: lon.toFixed(5), lat: lat.toFixed(5), heading: String(headingDeg), fov: String(fovDeg) };
+  const response = await send(`/v1/previews/ground?${new URLSearchParams(look)}`, {});
+  return response.blob();
+}
+
+/**
+ * A photo from above, as the model imagines it.
+ * @param {{ image: Blob, name: string, headingDeg?: number | undefined, fovDeg?: number | undefined }} photo
+ * @param {AbortSignal} signal
+ */
+export async function synthesizeAerial({ image, name, headingDeg, fovDeg }, signal) {
+  const body = new FormData();
+  body.set('image', image, name);
+  body.set('options', JSON.stringify({ direction: 'ground_to_satellite', headingDeg, fovDeg, widthPx: 256 }));
+  const response = await send('/v1/synthesize', { method: 'POST', body, signal, headers: { accept: 'image/webp' } });
+  return response.blob();
+}
+
 /**
  * The same request in a terminal.
  * @param {{ name: string, url?: string | undefined, options: Options }} query `url`: where the image is served, when it is a sample

@@ -1,12 +1,13 @@
 /** The demo page: a photo goes to the service, the answer is drawn on the map and said in words. */
 import { markCandidate, showAnswer, showHint, showProblem, showWaiting, verdictOf } from './answer.js';
-import { curlOf, fetchImage, fetchRegions, fetchSamples, geolocate, Problem } from './api.js';
+import { curlOf, fetchImage, fetchMakesViews, fetchRegions, fetchSamples, geolocate, Problem } from './api.js';
 import { byId } from './dom.js';
 import { openMap } from './map.js';
 import { optionsForm } from './options.js';
 import { regionsBbox } from './regions.js';
 import { sampleList, sampleWords } from './samples.js';
 import { extentOf, sceneOf } from './scene.js';
+import { openViews } from './views.js';
 
 /** @typedef {{ name: string, url?: string, file?: File, truth?: number[] }} Query a sample by its url, or a file */
 
@@ -22,6 +23,10 @@ const preview = byId('preview', HTMLImageElement);
 let regions = [];
 /** @type {import('./map.js').PageMap | undefined} */
 let map;
+/** @type {ReturnType<typeof openViews> | undefined} */
+let views;
+/** @type {readonly import('./api.js').Sample[]} */
+let allSamples = [];
 /** @type {Query | undefined} */
 let query;
 /** @type {import('./answer.js').Outcome | undefined} */
@@ -98,6 +103,7 @@ async function ask() {
     outcome = { answer, curl, roundTripMs: performance.now() - startedMs, truth, regions };
     selectedRank = answer.location && answer.candidates[0]?.rank;
     showOutcome(outcome);
+    void views?.lookDown({ image, name, ...asked.options });
   } catch (error) {
     if (running !== controller) return; // a newer request took over
     if (controller.signal.aborted) showHint(panel, 'Canceled. Press Locate to ask again.');
@@ -196,6 +202,7 @@ async function startSamples() {
   try {
     const all = await fetchSamples();
     byId('samples-section', HTMLElement).hidden = all.length === 0;
+    allSamples = all;
     samples.show(all);
     for (const radio of form.querySelectorAll('input[name="kind"]')) {
       radio.addEventListener('change', () => {
@@ -222,7 +229,10 @@ async function startMap() {
     onTrouble: tell,
     onPick(point, rank) {
       if (options.wantsPoint()) options.setPoint(point);
-      else if (rank !== undefined) selectCandidate(rank);
+      else {
+        if (rank !== undefined) selectCandidate(rank);
+        views?.lookAt(point);
+      }
     },
   });
   // For the console, and for the tests, which ask the map what it has drawn.
@@ -231,5 +241,11 @@ async function startMap() {
   draw();
 }
 
+async function startViews() {
+  if (!(await fetchMakesViews().catch(() => false))) return;
+  views = openViews({ samples: () => allSamples, onTrouble: (error) => problemOf(error).message });
+  byId('views', HTMLElement).hidden = false;
+}
+
 listen();
-await Promise.all([startSamples(), startMap()]);
+await Promise.all([startSamples(), startMap(), startViews()]);

@@ -1,0 +1,83 @@
+import { pathToFileURL } from 'node:url';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { prepareFiles } from '../e2e/service.ts';
+import { launchChromium, openPage } from './chromium.ts';
+import { type Demo, startDemo } from './demo-server.ts';
+import { pixelOf } from './map-of-page.ts';
+
+const SLOW = { timeout: 180_000 };
+/** In the imagery of the region that a test writes. */
+const PLACE = [0.0003, 0.0003] as const;
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await launchChromium({ webgl: true });
+});
+afterAll(() => browser?.close());
+
+async function demoWith({ makesViews }: { makesViews: boolean }): Promise<Demo> {
+  const files = await prepareFiles({ makesViews });
+  const demo = await startDemo({
+    GEO2_STORE: pathToFileURL(files.storeDir).href,
+    GEO2_MODEL_DIR: files.modelDir,
+    GEO2_THREADS: '1',
+    GEO2_VECTOR_INDEX: 'exact',
+    GEO2_REQUEST_TIMEOUT_MS: '60000',
+  });
+  onTestFinished(() => demo.stop());
+  return demo;
+}
+
+async function visit(demo: Demo) {
+  const { page, complaints } = await openPage(browser, demo.url);
+  onTestFinished(() => page.context().close());
+  return { page, complaints };
+}
+
+test('a click on the map shows the street there, and a drag turns it', SLOW, async () => {
+  const { page, complaints } = await visit(await demoWith({ makesViews: true }));
+  await page.locator('#views').waitFor();
+  await page.evaluate(`new Promise((done) => {
+    const map = globalThis.geo2.map.native;
+    map.once('idle', done);
+    map.jumpTo({ center: [${PLACE.join()}], zoom: 18 });
+  })`);
+  const { x, y } = await pixelOf(page, PLACE);
+  await page.mouse.click(x, y);
+  const street = page.locator('#street');
+  await street.waitFor();
+  await expect.poll(() => page.evaluate("document.getElementById('street').naturalWidth")).toBe(384);
+  const first = await street.getAttribute('src');
+  expect(await page.locator('#street-note').textContent()).toMatch(/0\.0003\d, 0\.0003\d/);
+
+  const box = await street.boundingBox();
+  if (box === null) throw new Error('the street is not to be seen');
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(box.x + 20, box.y + box.height / 2, { steps: 5 });
+  await page.mouse.up();
+  const heading = Number(await page.locator('#street-heading').inputValue());
+  expect(heading).toBeGreaterThan(10);
+  expect(heading).toBeLessThan(90);
+  await expect.poll(() => street.getAttribute('src')).not.toBe(first);
+  expect(complaints).toEqual({ errors: [], foreignRequests: [] });
+});
+
+test('a photo that is chosen is shown from above', SLOW, async () => {
+  const { page, complaints } = await visit(await demoWith({ makesViews: true }));
+  await page.locator('#views').waitFor();
+  await page.locator('[role=option]').first().click();
+  const aerial = page.locator('#aerial');
+  await aerial.waitFor();
+  await expect.poll(() => page.evaluate("document.getElementById('aerial').naturalWidth")).toBe(256);
+  expect(await page.locator('#aerial-note').textContent()).toMatch(/north is up/);
+  expect(complaints).toEqual({ errors: [], foreignRequests: [] });
+});
+
+test('the page offers no views where the served model makes none', SLOW, async () => {
+  const { page } = await visit(await demoWith({ makesViews: false }));
+  await page.locator('#map[data-kind]').waitFor();
+  await page.waitForLoadState('networkidle');
+  expect(await page.locator('#views').isVisible()).toBe(false);
+});
