@@ -69,7 +69,8 @@ export async function startEngine(config: Config, deps: EngineDeps): Promise<Eng
 export async function openEngine(config: Config, deps: EngineDeps): Promise<Engine> {
   const { logger, observer = {}, tracer = NO_TRACER, nowMs = () => performance.now(), childEnv = {} } = deps;
   const store = createFsObjectStore({ url: config.storeUrl });
-  const { openIndex, index } = await chooseIndex(config.vectorIndex, logger);
+  const { openIndex: openFile, index } = await chooseIndex(config.vectorIndex, logger);
+  const openIndex = orOfServer(openFile);
   const model = await openOnnxModel({
     dir: await modelVersionDir(config),
     threads: config.threads,
@@ -192,6 +193,15 @@ async function publishedRegions(store: ObjectStore): Promise<string[]> {
     if (id !== undefined && file === 'current.json' && rest.length === 0) ids.push(id);
   }
   return ids.sort();
+}
+
+/** A region that a server holds is searched there; what it needs is loaded with the first such region. */
+function orOfServer(openFile: OpenIndex): OpenIndex {
+  return async (path, facts) => {
+    if (facts?.servedBy === undefined) return openFile(path, facts);
+    const { openMilvusIndex } = await import('./core/retrieval/vector-index.milvus.ts');
+    return openMilvusIndex(facts.servedBy.url);
+  };
 }
 
 /** FAISS where its binding is built, else the exact index, which says so. */

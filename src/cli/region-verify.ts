@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { verifyRegion } from '../core/regions/verify.ts';
+import type { OpenIndex } from '../core/retrieval/region.ts';
 import { RegionManifestSchema } from '../core/retrieval/region-manifest.ts';
 import { openExactIndex } from '../core/retrieval/vector-index.exact.ts';
 import { parseStoredJson } from '../core/storage/stored-json.ts';
@@ -31,7 +32,7 @@ export const regionVerify: Command = {
     const { model, embeddingWidth: width } = parseStoredJson(RegionManifestSchema, text, 'manifest.json');
     const manifest = await verifyRegion(
       { id, version: local.version, cacheDir, signal },
-      { store, openIndex: openExactIndex, model: { ...model, width } }, // any model: which one is served is not asked here
+      { store, openIndex: openFile, model: { ...model, width } }, // any model: which one is served is not asked here
     );
     const { files, tileCount: tiles, headings } = manifest;
     const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
@@ -46,4 +47,11 @@ export const regionVerify: Command = {
     }
     return EXIT.ok;
   },
+};
+
+/** An exact index needs no FAISS to be read; inverted lists do. */
+const openFile: OpenIndex = async (path, facts) => {
+  if (facts?.type !== 'IndexIVFFlat') return openExactIndex(path);
+  const { openFaissIndex } = await import('../core/retrieval/vector-index.faiss.ts');
+  return openFaissIndex(path, { mmap: true });
 };
