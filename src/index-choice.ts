@@ -3,6 +3,15 @@ import type { Config } from './config.ts';
 import { Geo2Error } from './core/errors.ts';
 import type { OpenIndex } from './core/retrieval/region.ts';
 
+/** A region that a server holds is searched there; what it needs is loaded with the first such region. */
+function orOfServer(openFile: OpenIndex): OpenIndex {
+  return async (path, facts) => {
+    if (facts?.servedBy === undefined) return openFile(path, facts);
+    const { openMilvusIndex } = await import('./core/retrieval/vector-index.milvus.ts');
+    return openMilvusIndex(facts.servedBy.url);
+  };
+}
+
 /** FAISS where its binding is built, else the exact index, which says so. */
 export async function chooseIndex(
   asked: Config['vectorIndex'],
@@ -13,7 +22,7 @@ export async function chooseIndex(
       const { openFaissIndex } = await import('./core/retrieval/vector-index.faiss.ts');
       const { faissVersion } = await import('#native/faiss');
       faissVersion(); // the binding is loaded at its first use: here, while there is another way
-      return { openIndex: (path) => openFaissIndex(path), index: 'faiss' };
+      return { openIndex: orOfServer((path) => openFaissIndex(path)), index: 'faiss' };
     } catch (cause) {
       if (asked === 'faiss') {
         throw new Geo2Error('INDEX_INVALID', 'FAISS is asked for, and its binding is not built: run `make setup`.', {
@@ -24,5 +33,5 @@ export async function chooseIndex(
     }
   }
   const { openExactIndex } = await import('./core/retrieval/vector-index.exact.ts');
-  return { openIndex: (path) => openExactIndex(path), index: 'exact' };
+  return { openIndex: orOfServer((path) => openExactIndex(path)), index: 'exact' };
 }

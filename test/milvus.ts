@@ -29,8 +29,12 @@ export function hasMilvus(): boolean {
 /** Starts a server with data of its own on a free port, and waits until it answers. */
 export async function startMilvus(): Promise<MilvusServer> {
   const dir = await mkdtemp(join(tmpdir(), 'geo2-milvus-'));
-  const port = await freePort();
-  const child = spawn(PROGRAM, ['--data', dir, '--proxy-port', String(port)], { stdio: 'ignore', detached: true });
+  const [port, metricsPort] = [await freePort(), await freePort()];
+  const child = spawn(PROGRAM, ['--data', dir, '--proxy-port', String(port)], {
+    env: { ...process.env, METRICS_PORT: String(metricsPort) },
+    stdio: 'ignore',
+    detached: true,
+  });
   const address = `127.0.0.1:${port}`;
   const stop = async (): Promise<void> => {
     if (child.exitCode === null) {

@@ -2,9 +2,16 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { createLocate, type Locate } from '../core/geolocate.ts';
 import type { ImageLimits } from '../core/image/limits.ts';
+import { recalibrateRegion } from '../core/regions/recalibrate.ts';
 import { readViewSetQueries, type ViewSetQuery } from '../core/regions/view-set.ts';
-import { type CalibrationSample, fitCalibration, type ProfileReport } from '../core/retrieval/calibrate.ts';
+import {
+  type CalibrationSample,
+  fitCalibration,
+  type ProfileReport,
+  statedAnswers,
+} from '../core/retrieval/calibrate.ts';
 import type { Region } from '../core/retrieval/region.ts';
+import { VersionSchema } from '../core/storage/versioned.ts';
 import type { Engine } from '../engine.ts';
 import { RegionIdSchema } from '../handlers/schemas.ts';
 import { type Command, type CommandContext, type CommandSpec, parseCommand } from './command.ts';
@@ -12,8 +19,9 @@ import { withEngine } from './engine.ts';
 import { type ConditionName, isAskable, present } from './evaluation/conditions.ts';
 import { type Covers, coveredBy } from './evaluation/outcome.ts';
 import { faultOfImage, readQueryImage } from './evaluation/query-image.ts';
-import { EXIT, Failure } from './failure.ts';
+import { EXIT, Failure, UsageError } from './failure.ts';
 import { createProgress } from './progress.ts';
+import { reliabilityDiagram } from './reliability-diagram.ts';
 import { onlyArgument } from './store.ts';
 import { count, formatTable } from './table.ts';
 import { checked, required } from './values.ts';
@@ -25,17 +33,30 @@ const options = {
     value: 'DIR',
     help: 'a view set of places outside the region: its queries have no answer',
   },
-  out: { type: 'string', value: 'FILE', help: 'calibration.json to write (needed)' },
+  out: {
+    type: 'string',
+    value: 'FILE',
+    help: 'calibration.json to write, and its reliability diagram as .svg beside it',
+  },
+  version: {
+    type: 'string',
+    value: 'V',
+    help: 'make a new version of the region with it; geo2 region publish serves that',
+  },
 } as const;
 
 const spec = {
   name: 'calibrate',
   summary: 'Fits the probabilities, thresholds and radii of answers to photos whose place is known.',
   arguments: 'DIR',
-  details: `DIR is a view set of places that training did not see. Each photo is asked with and without its heading; what comes
-out goes into a model's manifest, and from there into every region that is built with it.`,
+  details: `DIR is a view set of places that training did not see. Each photo is asked with and without its heading. What comes
+out goes into a new version of the region (--version), or into a model's manifest (--out), and from there into every region that
+is built with it: those hold the model's numbers until they have their own.`,
   options,
-  examples: ['geo2 calibrate world/val --region val --outside world/out_of_area --out calibration.json'],
+  examples: [
+    'geo2 calibrate my-photos --region helsinki --outside other-city --version calibrated',
+    'geo2 calibrate world/val --region val --outside world/out_of_area --out calibration.json',
+  ],
 } as const satisfies CommandSpec;
 
 /** A prior changes what is searched, not what a similarity means: conditions with one teach nothing new. */
@@ -55,31 +76,52 @@ export const calibrate: Command = {
     const { values, positionals } = parseCommand(spec, argv);
     const dir = onlyArgument(positionals, 'geo2 calibrate DIR --region ID --out FILE');
     const region = checked('--region', RegionIdSchema, required('--region', values.region, 'val'));
-    const out = required('--out', values.out, 'calibration.json');
+    const { out } = values;
+    const version = values.version === undefined ? undefined : checked('--version', VersionSchema, values.version);
+    if (out === undefined && version === undefined)
+      throw new UsageError('Say where it goes: --out FILE or --version V');
     const tasks = [
       ...(await tasksOf(dir, { outside: false })),
       ...(values.outside === undefined ? [] : await tasksOf(values.outside, { outside: true })),
     ];
-    const { calibration, reports } = await withEngine(context, { region, needsRegion: true }, async (engine) => {
-      const {
-        regions: [searched],
-      } = await engine.regions.hold([region]); // until the engine stops
-      if (searched === undefined) throw new Failure('UNKNOWN_REGION', `Region ${region} is not loaded.`);
-      const samples = await collect(tasks, { engine, region: searched, context });
-      return fitCalibration(samples, {
-        base: searched.calibration,
-        metresPerTile: searched.manifest.metresPerTile,
-        source: sourceOf([dir, values.outside], engine),
-      });
-    });
-    if (reports.length === 0) {
-      throw new Failure(
-        'SOURCE_INVALID',
-        'There are too few queries inside and outside of the region to fit anything; nothing was written.',
-      );
+    const { calibration, reports, diagram } = await withEngine(
+      context,
+      { region, needsRegion: true },
+      async (engine) => {
+        const {
+          regions: [searched],
+        } = await engine.regions.hold([region]); // until the engine stops
+        if (searched === undefined) throw new Failure('UNKNOWN_REGION', `Region ${region} is not loaded.`);
+        const samples = await collect(tasks, { engine, region: searched, context });
+        const { metresPerTile } = searched.manifest;
+        const source = sourceOf([dir, values.outside], engine);
+        const fitted = fitCalibration(samples, { base: searched.calibration, metresPerTile, source });
+        if (fitted.reports.length === 0) {
+          throw new Failure(
+            'SOURCE_INVALID',
+            'There are too few queries inside and outside of the region to fit anything; nothing was written.',
+          );
+        }
+        const stated = statedAnswers(samples, { calibration: fitted.calibration, metresPerTile });
+        const drawn = reliabilityDiagram(stated, `${region}: ${source}`);
+        if (version !== undefined) {
+          const changed = {
+            version,
+            calibration: fitted.calibration,
+            diagram: drawn,
+            createdAt: new Date().toISOString(),
+          };
+          await recalibrateRegion(engine.store, searched, { ...changed, signal: context.signal });
+          context.stderr.write(`geo2: made ${region}@${version}; geo2 region publish ${region}@${version} serves it\n`);
+        }
+        return { ...fitted, diagram: drawn };
+      },
+    );
+    if (out !== undefined) {
+      await mkdir(dirname(resolve(out)), { recursive: true });
+      await writeFile(out, `${JSON.stringify(calibration, undefined, 2)}\n`);
+      await writeFile(out.replace(/(\.json)?$/, '.svg'), diagram);
     }
-    await mkdir(dirname(resolve(out)), { recursive: true });
-    await writeFile(out, `${JSON.stringify(calibration, undefined, 2)}\n`);
     context.stdout.write(values.json === true ? `${JSON.stringify({ calibration, reports })}\n` : describe(reports));
     return EXIT.ok;
   },

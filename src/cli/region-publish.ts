@@ -1,7 +1,7 @@
 import { publishRegion } from '../core/regions/publish.ts';
 import { type Command, type CommandSpec, parseCommand } from './command.ts';
 import { EXIT, UsageError } from './failure.ts';
-import { indexOpener } from './index-opener.ts';
+import { openIndexFile } from './index-file.ts';
 import { onlyArgument, openStore, regionReference } from './store.ts';
 import { tellPublication } from './tell-publication.ts';
 
@@ -25,7 +25,7 @@ export const regionPublish: Command = {
     const { replaced } = await publishRegion(
       store,
       { id, version },
-      { cache, openIndex: await indexOpener(context), signal: context.signal },
+      { cache, openIndex: openIndexFile, signal: context.signal },
     );
     await tellPublication(context, { store, id });
     if (values.json === true) {

@@ -2,7 +2,7 @@ import { rollBackRegion } from '../core/regions/publish.ts';
 import { RegionIdSchema } from '../core/retrieval/region-manifest.ts';
 import { type Command, type CommandSpec, parseCommand } from './command.ts';
 import { EXIT } from './failure.ts';
-import { indexOpener } from './index-opener.ts';
+import { openIndexFile } from './index-file.ts';
 import { onlyArgument, openStore } from './store.ts';
 import { tellPublication } from './tell-publication.ts';
 import { checked } from './values.ts';
@@ -23,7 +23,7 @@ export const regionRollback: Command = {
     const { values, positionals } = parseCommand(spec, argv);
     const id = checked('ID', RegionIdSchema, onlyArgument(positionals, 'geo2 region rollback ID'));
     const { store, cache } = await openStore(context);
-    const options = { cache, openIndex: await indexOpener(context), signal: context.signal };
+    const options = { cache, openIndex: openIndexFile, signal: context.signal };
     const { version, replaced } = await rollBackRegion(store, id, options);
     await tellPublication(context, { store, id });
     if (values.json === true) context.stdout.write(`${JSON.stringify({ id, version, replaced })}\n`);

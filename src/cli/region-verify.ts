@@ -1,7 +1,7 @@
 import { verifyRegion } from '../core/regions/verify.ts';
 import { type Command, type CommandSpec, parseCommand } from './command.ts';
 import { EXIT } from './failure.ts';
-import { indexOpener } from './index-opener.ts';
+import { openIndexFile } from './index-file.ts';
 import { onlyArgument, openStore, regionReference } from './store.ts';
 import { bytes, count } from './table.ts';
 
@@ -22,10 +22,7 @@ export const regionVerify: Command = {
     const { signal } = context;
     const { store, cache } = await openStore(context);
     // by whichever model: which one is served is not asked here
-    const manifest = await verifyRegion(
-      { id, version, cache, signal },
-      { store, openIndex: await indexOpener(context) },
-    );
+    const manifest = await verifyRegion({ id, version, cache, signal }, { store, openIndex: openIndexFile });
     const { model } = manifest;
     const { files, tileCount: tiles, headings } = manifest;
     const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);

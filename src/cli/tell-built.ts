@@ -5,7 +5,7 @@ import type { VersionCache } from '../core/storage/version-cache.ts';
 import { readCurrent } from '../core/storage/versioned.ts';
 import type { CommandContext } from './command.ts';
 import { EXIT } from './failure.ts';
-import { indexOpener } from './index-opener.ts';
+import { openIndexFile } from './index-file.ts';
 import { duration } from './progress.ts';
 import { bytes, count } from './table.ts';
 import { tellPublication } from './tell-publication.ts';
@@ -31,7 +31,7 @@ export async function tellBuilt(
   const first = (await readCurrent(store, `regions/${id}`)) === undefined;
   const published = publish === true || first;
   if (published) {
-    await publishRegion(store, { id, version }, { cache, openIndex: await indexOpener(context), signal });
+    await publishRegion(store, { id, version }, { cache, openIndex: openIndexFile, signal });
     await tellPublication(context, { store, id });
   }
   const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);

@@ -102,6 +102,22 @@ export function fitCalibration(samples: readonly CalibrationSample[], options: F
   return { calibration: { ...calibration, headingSigmaDeg }, reports };
 }
 
+/** How sure an answer is of its best place, and whether that place's strongest tile covers the truth. */
+export interface StatedAnswer {
+  readonly probability: number;
+  readonly right: boolean;
+}
+
+/** What answers to the samples state with a calibration: for a diagram of how far it can be believed. */
+export function statedAnswers(
+  samples: readonly CalibrationSample[],
+  { calibration, metresPerTile }: { calibration: Calibration; metresPerTile: number },
+): StatedAnswer[] {
+  return samples
+    .map((sample) => judgeSample(sample, calibrationFor(calibration, sample.profile), metresPerTile))
+    .map(({ probability, right }) => ({ probability, right }));
+}
+
 /** What holds for a profile without samples: the fit that asks for most before it says matched. */
 function mostCareful(
   profiles: Partial<Record<CalibrationProfile, PosteriorCalibration>>,

@@ -52,7 +52,8 @@ export interface HeldRegions {
   release(): void;
 }
 
-export type OpenIndex = (path: string) => Promise<VectorIndex>;
+/** Opens the file, or the server that the manifest says holds the same rows. */
+export type OpenIndex = (path: string, facts?: RegionManifest['index']) => Promise<VectorIndex>;
 
 export interface LoadRegionDeps {
   readonly openIndex: OpenIndex;
@@ -145,7 +146,7 @@ async function readTiles(dir: string, { tiles: { file }, headings, tileCount }: 
 
 async function openCheckedIndex(dir: string, manifest: RegionManifest, openIndex: OpenIndex): Promise<VectorIndex> {
   const { file } = manifest.index;
-  const index = await openIndex(join(dir, file)).catch((error: unknown) => {
+  const index = await openIndex(join(dir, file), manifest.index).catch((error: unknown) => {
     if (!(error instanceof Geo2Error)) throw error;
     throw new Geo2Error(error.code, error.message, { data: { ...error.data, file }, cause: error });
   });

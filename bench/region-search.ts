@@ -1,0 +1,114 @@
+/**
+ * `node bench/region-search.ts`: searches of a region of 100,000 tiles x 8 headings. Its rows are those of the demo region, each
+ * many times with noise of its own. Prints a table and writes bench/results/region-search.json; `--tiles N` makes it smaller.
+ */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { reportText } from '../src/cli/evaluation/rows.ts';
+import { createRandom } from '../src/cli/evaluation/statistics.ts';
+import { PROGRAM_DIR } from '../src/config.ts';
+import { writeRegionIndex } from '../src/core/retrieval/index-writer.faiss.ts';
+import { openFaissIndex } from '../src/core/retrieval/vector-index.faiss.ts';
+import type { GroupSearchOptions } from '../src/core/retrieval/vector-index.ts';
+import { readFlatIndex } from '../src/core/retrieval/vector-index-file.ts';
+import type { VectorRows } from '../src/core/retrieval/vector-rows.ts';
+import { type BenchRow, benchTable, percentileRow, single } from './rows.ts';
+
+const DEMO = join(PROGRAM_DIR, 'demo/store/regions/null-island-demo/seed-77/index.faiss');
+const HEADINGS = 8;
+/** Length of the noise beside a unit vector: about what lies between a tile and its neighbour. */
+const NOISE = 0.6;
+const HYPOTHESES = 48;
+const K = 256;
+
+const { values } = parseArgs({
+  options: {
+    tiles: { type: 'string', default: '100000' },
+    rounds: { type: 'string', default: '40' },
+    out: { type: 'string', default: join(PROGRAM_DIR, 'bench/results/region-search.json') },
+  },
+});
+const tiles = Number(values.tiles);
+const rounds = Number(values.rounds);
+const { width, vectors: demo } = await readFlatIndex(DEMO);
+const demoRows = demo.length / width;
+const folder = await mkdtemp(join(tmpdir(), 'geo2-bench-search-'));
+try {
+  const path = join(folder, 'index.faiss');
+  const startedMs = performance.now();
+  const facts = await writeRegionIndex(path, rows(), { kind: 'auto', rowsPerTile: HEADINGS });
+  const builtS = (performance.now() - startedMs) / 1000;
+  const openedMs = performance.now();
+  const index = await openFaissIndex(path, { mmap: true });
+  const about = { system: facts.type, split: `${tiles}x${HEADINGS}x${width}` };
+  const found: BenchRow[] = [
+    single({ ...about, condition: 'open' }, 'open_mmap_ms', performance.now() - openedMs),
+    single({ ...about, condition: 'build' }, 'build_s', builtS),
+    ...Object.entries(facts.parameters).map(([name, value]) => single({ ...about, condition: 'build' }, name, value)),
+  ];
+  // a circle of 5 km at steps of 35 m would hold them all: a share of the tiles as a prior leaves it of a larger region
+  const near = Int32Array.from({ length: Math.floor(tiles / 10) }, (_, i) => Math.floor(tiles / 3) + i);
+  const any = { rowsPerTile: HEADINGS };
+  const conditions: [string, number, GroupSearchOptions][] = [
+    ['unknown_heading', 1, { k: K, rowsPerGroup: HEADINGS, rows: any }],
+    ['unknown_heading_48_hypotheses', HYPOTHESES, { k: K, rowsPerGroup: HEADINGS, rows: any }],
+    ['known_heading', 1, { k: K, rowsPerGroup: HEADINGS, rows: { ...any, orientation: 0 } }],
+    ['prior_of_a_tenth', 1, { k: K, rowsPerGroup: HEADINGS, rows: { ...any, tiles: near } }],
+    [
+      'prior_of_a_tenth_known_heading',
+      1,
+      { k: K, rowsPerGroup: HEADINGS, rows: { ...any, tiles: near, orientation: 0 } },
+    ],
+  ];
+  for (const [condition, queries, options] of conditions) {
+    const ms: number[] = [];
+    for (let round = -2; round < rounds; round++) {
+      const asked = Array.from({ length: queries }, (_, i) => rowLike((round + 3) * 613 + i * 8, round * 7 + i));
+      const from = performance.now();
+      await index.searchGroups(asked, options);
+      if (round >= 0) ms.push(performance.now() - from); // the first two read pages
+    }
+    found.push(percentileRow({ ...about, condition }, 'search_ms_p50', ms, 0.5));
+  }
+  await index.close();
+  process.stdout.write(benchTable(found));
+  await mkdir(dirname(resolve(values.out)), { recursive: true });
+  await writeFile(values.out, reportText(found));
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** Row `row` of the demo region, with noise that `seed` decides. */
+function rowLike(row: number, seed: number): Float32Array {
+  const random = createRandom(seed);
+  const from = (row % demoRows) * width;
+  const vector = demo.slice(from, from + width);
+  const scale = NOISE * Math.sqrt(12 / width);
+  let sum = 0;
+  for (let i = 0; i < width; i++) {
+    const value = (vector[i] ?? 0) + (random() - 0.5) * scale;
+    vector[i] = value;
+    sum += value * value;
+  }
+  const length = Math.sqrt(sum);
+  for (let i = 0; i < width; i++) vector[i] = (vector[i] ?? 0) / length;
+  return vector;
+}
+
+function rows(): VectorRows {
+  const rowCount = tiles * HEADINGS;
+  return {
+    width,
+    rowCount,
+    async *read() {
+      const perPiece = 8_000;
+      for (let start = 0; start < rowCount; start += perPiece) {
+        const piece = new Float32Array(Math.min(perPiece, rowCount - start) * width);
+        for (let i = 0; i * width < piece.length; i++) piece.set(rowLike(start + i, start + i + 1), i * width);
+        yield piece;
+      }
+    },
+  };
+}
