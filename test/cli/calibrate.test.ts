@@ -51,7 +51,8 @@ describe('geo2 calibrate', () => {
     ];
     const outside = await writeViews('outside', others, false);
     const out = join(files.root, 'fitted/calibration.json');
-    const args = ['calibrate', inside, '--region', 'test', '--outside', outside, '--out', out, '--json'];
+    const to = ['--out', out, '--version', 'fitted'];
+    const args = ['calibrate', inside, '--region', 'test', '--outside', outside, ...to, '--json'];
     const { code, stdout, stderr } = await geo2(args, { env });
     expect(code, stderr).toBe(0);
     const { calibration, reports } = JSON.parse(stdout);
@@ -65,6 +66,17 @@ describe('geo2 calibrate', () => {
     // 36 answers on the tile's middle, up to 14 m beside it
     expect(parsed.profiles.panorama?.tileSigmaM).toBeGreaterThan(3);
     expect(parsed.profiles.panorama?.tileSigmaM).toBeLessThan(14);
+
+    // the same in a new version of the region, whose checksums hold
+    const published = await geo2(['region', 'publish', 'test@fitted'], { env });
+    expect(published.code, published.stderr).toBe(0);
+    const bundle = join(files.storeDir, 'regions/test/fitted');
+    expect(JSON.parse(await readFile(join(bundle, 'calibration.json'), 'utf8'))).toEqual(calibration);
+    const diagram = await readFile(join(bundle, 'calibration.svg'), 'utf8');
+    expect(diagram).toBe(await readFile(join(files.root, 'fitted/calibration.svg'), 'utf8'));
+    expect(diagram).toContain('(144 answers)');
+    const { width = 0 } = await sharp(Buffer.from(diagram)).metadata();
+    expect(width).toBe(432);
   });
 
   test('refuses too few samples and writes nothing', async () => {
