@@ -37,10 +37,10 @@ export async function startMilvus(): Promise<MilvusServer> {
   });
   const address = `127.0.0.1:${port}`;
   const stop = async (): Promise<void> => {
-    if (child.exitCode === null) {
+    if (child.exitCode === null && child.signalCode === null) {
       endGroup(child, 'SIGTERM');
       const timer = setTimeout(() => endGroup(child, 'SIGKILL'), STOP_MS);
-      if (child.exitCode === null) await once(child, 'exit');
+      await once(child, 'exit');
       clearTimeout(timer);
     }
     endGroup(child, 'SIGKILL');

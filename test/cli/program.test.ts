@@ -68,7 +68,7 @@ describe('a wrong command line', () => {
   test.each([
     [[], 'Usage:'],
     [['lokate'], 'There is no command "lokate"'],
-    [['region'], 'region build, region verify, region list, region publish, region rollback'],
+    [['region'], 'region build, region merge, region verify, region list, region publish, region rollback'],
     [['region', 'destroy'], 'has no "destroy"'],
     [['locate'], 'geo2 locate FILE...'],
     [['locate', 'a.jpg', '--colour', 'red'], "'--colour'"],
