@@ -98,7 +98,10 @@ export async function openXyzFolder(dir: string): Promise<PixelGrid> {
   const zooms = await numbersIn(dir);
   const [minZoom, maxZoom] = [zooms[0], zooms.at(-1)];
   if (minZoom === undefined || maxZoom === undefined) {
-    throw new Geo2Error('SOURCE_INVALID', `${dir} is no folder of map tiles: it needs folders z/x with images y.png.`);
+    throw new Geo2Error(
+      'SOURCE_INVALID',
+      `${dir} holds no imagery: it has neither a tiles.csv, as a view set has, nor folders z/x with map tiles y.png.`,
+    );
   }
   const { bounds, extension } = await extentOf(dir, maxZoom);
   return mapTileGrid({
