@@ -5,9 +5,10 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 
 const execute = promisify(execFile);
+const READY = 'geo2-ready';
 const ROOT = join(import.meta.dirname, '..');
 
 /** An S3 server of one's own, on a free port of the loopback. */
@@ -68,6 +69,7 @@ export async function startSeaweedfs(): Promise<TestS3> {
   const endpoint = `http://127.0.0.1:${portOf(0)}`;
   const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials, maxAttempts: 1 });
   let server: ReturnType<typeof spawn> | undefined;
+  let wasReady = false;
 
   async function start(): Promise<void> {
     let log = '';
@@ -99,7 +101,7 @@ export async function startSeaweedfs(): Promise<TestS3> {
     }
   }
 
-  /** Whether an object can be written: the S3 door opens before there is a disk behind it. */
+  /** Whether objects can be read, also those of before a crash: the S3 door opens before there is a disk behind it. */
   async function answers(): Promise<boolean> {
     const url = `${endpoint}/`;
     const found = await fetch(url).then(
@@ -107,14 +109,25 @@ export async function startSeaweedfs(): Promise<TestS3> {
       () => false,
     );
     if (!found) return false;
-    return createBucket(`ready-${Date.now()}`).then(
-      () => true,
-      () => false,
-    );
+    const place = { Bucket: READY, Key: 'a' };
+    try {
+      if (!wasReady) {
+        await createBucket(READY);
+        await client.send(new PutObjectCommand({ ...place, Body: 'ready' }));
+      }
+      const { Body } = await client.send(new GetObjectCommand(place));
+      wasReady = (await Body?.transformToString()) === 'ready';
+      return wasReady;
+    } catch {
+      return false;
+    }
   }
 
   async function createBucket(name: string): Promise<void> {
-    await client.send(new CreateBucketCommand({ Bucket: name }));
+    await client.send(new CreateBucketCommand({ Bucket: name })).catch((error: unknown) => {
+      // a start that was not ready yet may have made it
+      if (!(error instanceof Error) || !error.name.startsWith('BucketAlready')) throw error;
+    });
   }
 
   async function end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {

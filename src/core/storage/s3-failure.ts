@@ -78,6 +78,9 @@ export function explainS3(
   if (isNetwork(error) || (isUnreachable(error) && !name.includes('Credentials'))) {
     return told(`The S3 server ${at} cannot be reached (${name}): check GEO2_S3_ENDPOINT, and that it runs.`);
   }
+  if ((statusOf(error) ?? 0) >= 500 || name === 'SlowDown') {
+    return told(`${at} cannot serve ${key} in ${bucket} now (${describe(error)}): try again, or look at the server.`);
+  }
   switch (name) {
     case 'NoSuchBucket':
       return told(`There is no bucket ${bucket} at ${at}: create it, or correct GEO2_STORE.`);
