@@ -3,7 +3,10 @@ import { type BenchRow, percentileRow } from './rows.ts';
 import type { Service } from './service.ts';
 
 const ReadySchema = z.object({ models: z.array(z.object({ makesViews: z.boolean() })) });
-const RegionsSchema = z.object({ regions: z.array(z.object({ bbox: z.array(z.number()).length(4) })) });
+const Position = z.tuple([z.number(), z.number()]);
+const CoverageSchema = z.object({
+  features: z.array(z.object({ geometry: z.object({ coordinates: z.array(z.array(z.array(Position))) }) })),
+});
 
 /** Steps that the target is stated for. */
 const STEPS = 10;
@@ -16,14 +19,19 @@ export async function benchPreviews(
 ): Promise<BenchRow[]> {
   const { models } = ReadySchema.parse(await (await fetch(`${url}/v2/health/ready`)).json());
   if (!models.some(({ makesViews }) => makesViews)) return [];
-  const { regions } = RegionsSchema.parse(await (await fetch(`${url}/v1/regions`)).json());
-  const [west = 0, south = 0, east = 0, north = 0] = regions[0]?.bbox ?? [];
+  const { features } = CoverageSchema.parse(await (await fetch(`${url}/v1/coverage`)).json());
+  const ring = features[0]?.geometry.coordinates[0]?.[0] ?? []; // of a covered rectangle
+  /** Along its diagonal. */
+  const placeAt = (share: number) => {
+    const [lons, lats] = [ring.map(([lon]) => lon), ring.map(([, lat]) => lat)];
+    const between = (all: number[]) => Math.min(...all) + share * (Math.max(...all) - Math.min(...all));
+    return [between(lons), between(lats)] as const;
+  };
   const about = (condition: string) => ({ system, split: 'served', condition });
 
   const made: number[] = [];
   for (let i = -1; i < places; i++) {
-    const share = (i + 1.5) / (places + 1);
-    const location = [west + share * (east - west), south + share * (north - south)];
+    const location = placeAt((i + 1.5) / (places + 1));
     const body = { direction: 'satellite_to_ground', location, fovDeg: FOV_DEG, steps: STEPS, solver: 'heun' };
     const ms = await timed(`${url}/v1/synthesize`, {
       method: 'POST',
@@ -33,11 +41,8 @@ export async function benchPreviews(
     if (i >= 0) made.push(ms); // the first loads the graphs
   }
 
-  const place = new URLSearchParams({
-    lon: String((west + east) / 2),
-    lat: String((south + north) / 2),
-    fov: String(FOV_DEG),
-  });
+  const [lon, lat] = placeAt(0.5).map(String);
+  const place = new URLSearchParams({ lon: lon ?? '', lat: lat ?? '', fov: String(FOV_DEG) });
   const found = await fetch(`${url}/v1/previews/ground?${place}`, { redirect: 'manual' });
   const address = `${url}${found.headers.get('location') ?? ''}`;
   await timed(address);
