@@ -10,6 +10,7 @@ import { PROGRAM_DIR } from '../src/config.ts';
 import { Geo2Error } from '../src/core/errors.ts';
 import { readViewSetQueries } from '../src/core/regions/view-set.ts';
 import { memoryOf } from './memory.ts';
+import { benchPreviews } from './previews.ts';
 import { type BenchRow, benchTable, measured, percentileRow, single } from './rows.ts';
 import { benchSearch } from './search.ts';
 import { askMany, geolocate, loopDelayMs, type Photo, type Served, type Service, startService } from './service.ts';
@@ -24,8 +25,24 @@ const { values } = parseArgs({
   },
 });
 const size = values.quick
-  ? { starts: 1, warmUp: 3, alone: 20, together: 24, search: { rows: 4_000, width: 512, rounds: 5 } }
-  : { starts: 5, warmUp: 20, alone: 200, together: 400, search: { rows: 100_000, width: 512, rounds: 40 } };
+  ? {
+      starts: 1,
+      warmUp: 3,
+      alone: 20,
+      together: 24,
+      places: 2,
+      repeats: 10,
+      search: { rows: 4_000, width: 512, rounds: 5 },
+    }
+  : {
+      starts: 5,
+      warmUp: 20,
+      alone: 200,
+      together: 400,
+      places: 30,
+      repeats: 200,
+      search: { rows: 100_000, width: 512, rounds: 40 },
+    };
 
 try {
   const panoramas = await panoramasOf(values.images);
@@ -82,6 +99,8 @@ async function benchServed(photos: readonly Photo[]): Promise<BenchRow[]> {
       found.push(single(about('after_load'), 'memory_mb', memory.proportionalMb, memory.processes));
       found.push(single(about('after_load'), 'memory_rss_sum_mb', memory.residentMb, memory.processes));
     }
+    say('views, where the model makes them');
+    found.push(...(await benchPreviews(service, { system, places: size.places, repeats: size.repeats })));
   } finally {
     await service.stop();
   }

@@ -6,6 +6,7 @@ import type { Engine } from './engine.ts';
 
 /** Street previews that are kept: about ten thousand places with a few looks each. */
 const MAX_BYTES = 1024 * 1024 * 1024;
+const MEMORY_BYTES = 16 * 1024 * 1024;
 
 /** Street previews put together; what was made is kept where jobs keep their objects. */
 export function openPreviews(
@@ -16,6 +17,7 @@ export function openPreviews(
     store,
     prefix: 'previews',
     maxBytes: MAX_BYTES,
+    memoryBytes: MEMORY_BYTES,
     onError: (err, doing) => logger.warn({ err, doing }, 'previews: the store failed, and nothing is kept'),
   });
   const areRegionsLoading = (): boolean => engine.regionHealth().some(({ status }) => status === 'LOADING');

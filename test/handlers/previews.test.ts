@@ -25,7 +25,13 @@ async function appOf({ maxBytes = 1e6 }: { maxBytes?: number } = {}) {
   const { model, region, synthesize } = under;
   const asked: string[] = [];
   const failures: unknown[] = [];
-  const cache = createBoundedCache({ store, prefix: 'previews', maxBytes, onError: (error) => failures.push(error) });
+  const cache = createBoundedCache({
+    store,
+    prefix: 'previews',
+    maxBytes,
+    memoryBytes: 50_000,
+    onError: (error) => failures.push(error),
+  });
   const previews = createPreviews({
     model,
     regions: regionsOf([region]),

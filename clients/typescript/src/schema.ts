@@ -4281,7 +4281,7 @@ export interface paths {
         };
         /**
          * Requests can be served
-         * @description The model is warm and passed its golden check, and a region is loaded. A region that failed to load is listed with its reason.
+         * @description The model is warm and passed its golden check, and a region is loaded. A region that failed to load is listed with its reason, and so is one whose published version cannot be served: the one before is.
          */
         get: {
             parameters: {
@@ -4849,6 +4849,8 @@ export interface components {
             version: string;
         };
         ModelReady: {
+            /** @description Whether /v1/synthesize and previews are answered */
+            makesViews: boolean;
             name: string;
             ready: boolean;
             /** @description Why it is not READY */

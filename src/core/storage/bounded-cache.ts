@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { type ObjectStore, readBytes } from './object-store.ts';
 
 /** Objects that can be made again, under one prefix of a store that may be shared, within a number of bytes. */
@@ -13,11 +14,23 @@ export interface BoundedCacheOptions {
   /** Of every key, without a slash at its end. */
   readonly prefix: string;
   readonly maxBytes: number;
+  /** Of what is kept in memory beside. */
+  readonly memoryBytes: number;
   readonly onError: (error: unknown, doing: string) => void;
 }
 
 /** What others put under the prefix counts from the first use on; what they put later when it is asked for here. */
-export function createBoundedCache({ store, prefix, maxBytes, onError }: BoundedCacheOptions): BoundedCache {
+export function createBoundedCache({
+  store,
+  prefix,
+  maxBytes,
+  memoryBytes,
+  onError,
+}: BoundedCacheOptions): BoundedCache {
+  const memory = new LRUCache<string, Uint8Array>({
+    maxSize: memoryBytes,
+    sizeCalculation: ({ length }) => length + 1,
+  });
   /** Sizes by key, what was asked for last at the end. */
   const sizes = new Map<string, number>();
   let total = 0;
@@ -42,6 +55,7 @@ export function createBoundedCache({ store, prefix, maxBytes, onError }: Bounded
     for (const [key, sizeBytes] of sizes) {
       if (total <= maxBytes) return;
       sizes.delete(key);
+      memory.delete(key);
       total -= sizeBytes;
       await store.delete(key);
     }
@@ -50,10 +64,17 @@ export function createBoundedCache({ store, prefix, maxBytes, onError }: Bounded
   return {
     async get(name, { signal } = {}) {
       const key = `${prefix}/${name}`;
+      const remembered = memory.get(key);
+      if (remembered !== undefined) {
+        note(key, remembered.length);
+        return remembered;
+      }
       try {
         const found = await readBytes(store, key, { signal });
-        if (found !== undefined) note(key, found.bytes.length);
-        return found?.bytes;
+        if (found === undefined) return undefined;
+        note(key, found.bytes.length);
+        memory.set(key, found.bytes);
+        return found.bytes;
       } catch (error) {
         if (signal?.aborted !== true) onError(error, 'reading a cache');
         return undefined;
@@ -67,6 +88,7 @@ export function createBoundedCache({ store, prefix, maxBytes, onError }: Bounded
       try {
         await store.put(key, bytes);
         note(key, bytes.length);
+        memory.set(key, bytes);
         await drop();
       } catch (error) {
         onError(error, 'writing a cache');
