@@ -145,7 +145,8 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
     const items = await untilDone(() => pendingItems(deps, claim.job), 'reading items', signal);
     let begun = 0;
     const lanes = Array.from({ length: Math.min(deps.maxItems, items.length) }, async () => {
-      while (!draining.signal.aborted) {
+      // a lane with nothing left to do must not wait for a place to see that: its job could not end
+      while (begun < items.length && !draining.signal.aborted) {
         const release = await slots.take(claim.job.tenant, signal);
         try {
           const item = items[begun];
