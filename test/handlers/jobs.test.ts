@@ -554,7 +554,7 @@ describe('the events of a job', SLOW, () => {
   });
 
   test('are told to so many of a tenant at one time; who leaves makes room, and other tenants have theirs', async () => {
-    const { verb } = held();
+    const { verb, letGo } = held();
     const app = await jobs.app({ geolocate: verb, maxStreams: 2 });
     const [ada, bob] = [await jobs.keyOf('ada'), await jobs.keyOf('bob')];
     const follow = async (headers: { authorization: string }) => {
@@ -577,6 +577,7 @@ describe('the events of a job', SLOW, () => {
       })
       .toBe(200);
     await Promise.all(open.map(({ body }) => body?.cancel()));
+    letGo();
   });
 
   test('take no place where there is nothing to tell, or no such job', async () => {
