@@ -65,6 +65,8 @@ export interface AppDeps extends HealthDeps, PageDeps {
   readonly draining: AbortSignal;
   /** Silence of a stream of events that a comment breaks. */
   readonly keepAliveMs?: number | undefined;
+  /** Streams of events that one tenant may have open in this process. */
+  readonly maxStreams?: number | undefined;
   readonly now: () => Date;
   readonly randomBytes: (count: number) => Uint8Array;
   readonly swaggerUiDir: string;

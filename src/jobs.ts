@@ -8,6 +8,7 @@ import type { Job } from './core/jobs/jobs.ts';
 import type { JobsObserver } from './core/jobs/observer.ts';
 import type { RunItem } from './core/jobs/worker.ts';
 import type { ObjectStore } from './core/storage/object-store.ts';
+import type { Tracer } from './core/tracing/tracer.ts';
 import { type EventType, recordEvent } from './core/webhooks/events.ts';
 
 export interface JobsDeps {
@@ -15,12 +16,14 @@ export interface JobsDeps {
   /** Where images and results lie. */
   readonly store: ObjectStore;
   readonly runItem: RunItem;
+  readonly tracer: Tracer;
   readonly observer: JobsObserver;
   readonly logger: Pick<Logger, 'warn'>;
 }
 
 /** Jobs put together; they are run here unless this process only answers requests. */
-export function openJobs(config: Config, { database, store, runItem, observer, logger }: JobsDeps): JobService {
+export function openJobs(config: Config, deps: JobsDeps): JobService {
+  const { database, store, runItem, tracer, observer, logger } = deps;
   const now = (): Date => new Date();
   return createJobService({
     database,
@@ -28,6 +31,7 @@ export function openJobs(config: Config, { database, store, runItem, observer, l
     recordEvent: tellWebhooks(now),
     newId,
     now,
+    tracer,
     observer,
     onError: (err, doing) => logger.warn({ err, doing }, 'jobs: something failed that is tried again'),
     ...config.jobs,

@@ -13,6 +13,7 @@ import type { Jobs } from './core/jobs/jobs.ts';
 import type { RunItem } from './core/jobs/worker.ts';
 import type { ObjectStore } from './core/storage/object-store.ts';
 import type { Tracer } from './core/tracing/tracer.ts';
+import { untraced } from './core/tracing/untraced.ts';
 import { createDatabase } from './database.ts';
 import type { Metrics } from './handlers/metrics.ts';
 import { openJobs } from './jobs.ts';
@@ -51,14 +52,15 @@ const SWEEP_MS = 10 * 60_000;
 export function openState(config: Config, deps: StateDeps): State {
   const { tracer, logger, metrics, runItem } = deps;
   const own = createDatabase(config);
-  const database = whenStarted(traceDatabase(own, tracer), begin);
+  const database = whenStarted(traceDatabase(own, tracer), untraced(begin));
   const accounts = createAccounts({ database, now: () => new Date(), newId, randomBytes });
   const sweeper = createSweeper({
     sweep: accounts.sweep,
     everyMs: SWEEP_MS,
     onError: (err) => logger.warn({ err }, 'what has run out could not be deleted'),
   });
-  const service = openJobs(config, { database, store: deps.jobStore, runItem, observer: metrics.jobs, logger });
+  const store = deps.jobStore;
+  const service = openJobs(config, { database, store, runItem, tracer, observer: metrics.jobs, logger });
   const webhooks = createWebhooks(config, { ...deps, database, onAttempt: metrics.onWebhookAttempt });
 
   function begin(): void {

@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import { createConcurrency } from '../core/accounts/concurrency.ts';
 import { isId } from '../core/ids.ts';
 import { isFinal, type Job, type JobEvent, type Jobs, MAX_JOB_ITEMS } from '../core/jobs/jobs.ts';
 import { requireScope } from './authentication.ts';
@@ -13,6 +14,8 @@ import { invalidInput, parseInput } from './validate.ts';
 
 const KEEP_ALIVE_MS = 15_000;
 const RETRY_MS = 2_000;
+/** Each looks at its job once a second: many of one tenant would take the database from the others. */
+const MAX_STREAMS = 64;
 const DEFAULT_JOBS = 20;
 const DEFAULT_ITEMS = 100;
 
@@ -105,12 +108,15 @@ export interface JobRouteDeps {
   readonly draining: AbortSignal;
   /** Silence of a stream of events that a comment breaks. */
   readonly keepAliveMs?: number | undefined;
+  /** Streams of events that one tenant may have open in this process. */
+  readonly maxStreams?: number | undefined;
 }
 
 export function jobRoutes(
   app: OpenAPIHono<AppEnv>,
-  { jobs, draining, keepAliveMs = KEEP_ALIVE_MS }: JobRouteDeps,
+  { jobs, draining, keepAliveMs = KEEP_ALIVE_MS, maxStreams = MAX_STREAMS }: JobRouteDeps,
 ): void {
+  const streams = createConcurrency();
   for (const route of [list, get, cancel, events]) app.openAPIRegistry.registerPath(route);
 
   app.get('/v1/jobs', requireScope('jobs'), async (c) => {
@@ -151,21 +157,31 @@ export function jobRoutes(
     const afterSeq = seqOf(c.req.header('last-event-id'), id);
     if (c.req.method === 'HEAD') return c.body(null, 200, EVENT_STREAM);
 
+    const leave = streams.enter(tenant, maxStreams);
+    if (leave === undefined) throw tooManyStreams(maxStreams);
     const left = new AbortController();
-    const happened = await jobs.events(tenant, id, { afterSeq, signal: AbortSignal.any([left.signal, draining]) });
-    if (happened === undefined) throw unknownJob();
-    const events = happened[Symbol.asyncIterator]();
-    const first = isFinal(job.status) ? await events.next() : undefined;
-    // a browser connects again after every end: nothing more to tell is what stops it
-    if (first?.done === true && !draining.aborted) return c.body(null, 204, NOT_STORED);
-    const stream = eventStream({
-      events: told(id, first, events),
-      keepAliveMs,
-      retryMs: RETRY_MS,
-      signal: draining,
-      onEnd: () => left.abort(),
-    });
-    return c.body(stream, 200, EVENT_STREAM);
+    left.signal.addEventListener('abort', leave);
+    try {
+      const happened = await jobs.events(tenant, id, { afterSeq, signal: AbortSignal.any([left.signal, draining]) });
+      if (happened === undefined) throw unknownJob();
+      const events = happened[Symbol.asyncIterator]();
+      const first = isFinal(job.status) ? await events.next() : undefined;
+      if (first?.done === true && !draining.aborted) {
+        left.abort();
+        return c.body(null, 204, NOT_STORED); // a browser connects again after every end: nothing more to tell stops it
+      }
+      const stream = eventStream({
+        events: told(id, first, events),
+        keepAliveMs,
+        retryMs: RETRY_MS,
+        signal: draining,
+        onEnd: () => left.abort(),
+      });
+      return c.body(stream, 200, EVENT_STREAM);
+    } catch (error) {
+      left.abort();
+      throw error;
+    }
   });
 }
 
@@ -206,6 +222,14 @@ function namedBy(c: Context<AppEnv>): { tenant: string; id: string } {
 /** The same for a job that never was, for one of somebody else, and for one that was deleted. */
 function unknownJob(): HttpProblem {
   return new HttpProblem('NOT_FOUND', 'There is no such job; a job is deleted some time after it has ended.');
+}
+
+function tooManyStreams(maxStreams: number): HttpProblem {
+  return new HttpProblem(
+    'TOO_MANY_IN_FLIGHT',
+    `A tenant may have ${maxStreams} streams of events open: close one, or ask GET /v1/jobs/{id} now and then.`,
+    { data: { retryAfterS: RETRY_MS / 1000 } },
+  );
 }
 
 function ended({ status }: Job): HttpProblem {

@@ -1,4 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { JobSchema } from '../../src/handlers/job-body.ts';
 import { problemOf } from '../app-under-test.ts';
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../otlp-receiver.ts';
 import { imageryTile } from './region-bundle.ts';
@@ -13,6 +14,7 @@ async function traced(): Promise<{ service: Service; receiver: OtlpReceiver }> {
   const service = await startService({
     otlp: { endpoint: receiver.url, serviceName: 'geo2-test' },
     outboundAllow: ['127.0.0.0/8'],
+    requestTimeoutMs: 60_000, // the first use of an embedded database makes it
   });
   return { service, receiver };
 }
@@ -85,6 +87,35 @@ describe('a traced request', () => {
     // the other side, which happened to be this service too, was not told of the trace
     const fetched = only(spans, 'GET /v1/regions/:id/imagery/:z/:x/:y');
     expect(fetched.traceId).not.toBe(TRACE);
+  });
+
+  test('that makes a job goes on where the job is run; what runs by itself is in no trace, whoever began it', {
+    timeout: 240_000,
+  }, async () => {
+    const { service, receiver } = await traced();
+    // the first use of the database, which begins all that works on it
+    const response = await postImage(service, await colourImage(GREEN), '', {
+      traceparent: `00-${TRACE}-${PARENT}-01`,
+      prefer: 'respond-async',
+    });
+    const { id } = JobSchema.parse(await response.json());
+    expect(await service.client.jobs.wait(id)).toMatchObject({ status: 'succeeded' });
+    const other = await postImage(service, await colourImage(GREEN), '', { prefer: 'respond-async' });
+    await service.client.jobs.wait(JobSchema.parse(await other.json()).id);
+    const spans = (await spansAfterStop({ service, receiver })).filter(({ traceId }) => traceId === TRACE);
+
+    const http = only(spans, 'POST /v1/geolocate');
+    const job = only(spans, 'job geolocate');
+    expect(job.parentSpanId).toBe(http.spanId);
+    expect(job.attributes).toMatchObject({ 'geo2.job_id': id, 'geo2.item': 0 });
+    for (const name of ['decode', 'inference', 'search']) expect(only(spans, name).parentSpanId).toBe(job.spanId);
+    const statements = spans.filter(({ name }) => name === 'database');
+    expect(statements.map(({ attributes }) => attributes['db.query.text'])).toContainEqual(
+      expect.stringContaining('insert into geo2.jobs'),
+    );
+    // looking for jobs, claiming one, its lease and its end are nobody's request
+    expect(statements.filter(({ startMs }) => startMs > http.endMs)).toEqual([]);
+    expect(JSON.stringify(statements)).not.toMatch(/skip locked|leased_until/i);
   });
 
   test('keeps those apart that share a run', async () => {

@@ -553,6 +553,46 @@ describe('the events of a job', SLOW, () => {
     expect([response.status, await response.text()]).toEqual([204, '']);
   });
 
+  test('are told to so many of a tenant at one time; who leaves makes room, and other tenants have theirs', async () => {
+    const { verb, letGo } = held();
+    const app = await jobs.app({ geolocate: verb, maxStreams: 2 });
+    const [ada, bob] = [await jobs.keyOf('ada'), await jobs.keyOf('bob')];
+    const follow = async (headers: { authorization: string }) => {
+      const { id } = await jobOf(await photo(app, 'one', { ...ASYNC, ...headers }));
+      return app.request(`/v1/jobs/${id}/events`, { headers });
+    };
+    const open = [await follow(ada), await follow(ada)];
+    expect(open.map(({ status }) => status)).toEqual([200, 200]);
+    const refused = await follow(await jobs.keyOf('ada'));
+    expect(refused.headers.get('retry-after')).toBe('2');
+    expect(await problemOf(refused)).toMatchObject({ status: 429, code: 'TOO_MANY_IN_FLIGHT', retryable: true });
+    open.push(await follow(bob));
+    expect(open.at(-1)?.status).toBe(200);
+    await open.shift()?.body?.cancel();
+    await expect
+      .poll(async () => {
+        const response = await follow(ada);
+        if (response.status === 200) open.push(response);
+        return response.status;
+      })
+      .toBe(200);
+    await Promise.all(open.map(({ body }) => body?.cancel()));
+    letGo();
+  });
+
+  test('take no place where there is nothing to tell, or no such job', async () => {
+    const app = await jobs.app({ geolocate, maxStreams: 1 });
+    const { id } = await jobOf(await photo(app, 'one', ASYNC));
+    await eventsOf(app, id);
+    for (let i = 0; i < 3; i++) {
+      const over = await app.request(`/v1/jobs/${id}/events`, { headers: { 'last-event-id': `${id}.4` } });
+      expect(over.status).toBe(204);
+      const unknown = await app.request(`/v1/jobs/job_${'a'.repeat(26)}/events`);
+      expect(unknown.status).toBe(404);
+      expect(await eventsOf(app, id)).toHaveLength(4);
+    }
+  });
+
   test('of one job do not go on after an event of another, or after what is none', async () => {
     const app = await jobs.app({ geolocate });
     const [one, other] = [await jobOf(await photo(app, 'one', ASYNC)), await jobOf(await photo(app, 'two', ASYNC))];

@@ -182,6 +182,7 @@ function createListener(newClient: () => pg.Client) {
     try {
       await next.connect();
       for (const channel of channels.keys()) await next.query(`listen ${pg.escapeIdentifier(channel)}`);
+      if (stopped) throw new Geo2Error('DATABASE_FAILED', 'The database is stopped.'); // meanwhile: nobody would end it
     } catch (cause) {
       await next.end().catch(() => {});
       throw databaseFailure(cause, 'Cannot listen');

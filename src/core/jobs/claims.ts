@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Database, Sql } from '../database/database.ts';
 import { Geo2Error } from '../errors.ts';
+import { parseTraceparent, type TraceContext } from '../tracing/trace-context.ts';
 import type { Job, JobError, JobInput } from './jobs.ts';
 import type { JobQueue } from './queue.ts';
 import { JOB_COLUMNS, JobInputSchema, jobOf } from './rows.ts';
@@ -14,6 +15,8 @@ export interface Claim {
   /** How often it was taken up since an item was finished. */
   readonly stalls: number;
   readonly isFirst: boolean;
+  /** Of the request that made the job, where that was traced. */
+  readonly asked: TraceContext | undefined;
 }
 
 export interface ClaimDeps {
@@ -56,14 +59,14 @@ async function claimIn(
     `update geo2.jobs
         set status = 'processing', started_at = coalesce(started_at, $2), claim = claim + 1, stalls = stalls + 1,
             leased_until = $3
-      where id = $1 returning ${JOB_COLUMNS}, claim, stalls`,
+      where id = $1 returning ${JOB_COLUMNS}, claim, stalls, traceparent`,
     [entry.jobId, at, new Date(at.getTime() + leaseMs)],
   );
   const job = jobOf(row);
   if (job === undefined) throw new Geo2Error('DATABASE_FAILED', `The job ${entry.jobId} is gone.`);
   await tellChanged(sql, job.id);
-  const { claim, stalls } = ClaimRowSchema.parse(row);
-  return { job, claim, stalls, isFirst: claim === 1 };
+  const { claim, stalls, traceparent } = ClaimRowSchema.parse(row);
+  return { job, claim, stalls, isFirst: claim === 1, asked: parseTraceparent(traceparent ?? undefined) };
 }
 
 /** Everybody else locks the job first and then its entry in the queue: we, who have the entry, must not wait for the job. */
@@ -75,7 +78,7 @@ async function lockJob(sql: Sql, id: string): Promise<void> {
   if (locked.length === 0) throw new JobBusy();
 }
 
-const ClaimRowSchema = z.object({ claim: z.int(), stalls: z.int() });
+const ClaimRowSchema = z.object({ claim: z.int(), stalls: z.int(), traceparent: z.string().nullable() });
 
 export interface PendingItem {
   readonly index: number;

@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import type { Sql } from '../database/database.ts';
 import { Geo2Error } from '../errors.ts';
+import { formatTraceparent, type TraceContext } from '../tracing/trace-context.ts';
+import type { Tracer } from '../tracing/tracer.ts';
 import { lastSeqOf, readEvents } from './events.ts';
 import { createFinishJob, type FinishDeps } from './finish.ts';
 import {
@@ -21,6 +23,7 @@ import { adoptStaged, type StagingDeps, stageInputs } from './staging.ts';
 
 export interface JobsDeps extends FinishDeps, StagingDeps {
   readonly signals: JobSignals;
+  readonly tracer: Tracer;
   /** Makes database and queue ready; called before anything else, and cheap when they are. */
   readonly ready: () => Promise<void>;
   /** After which a job that is not final expires. */
@@ -35,7 +38,7 @@ const LOOK_MS = 1_000;
 const READS = 16;
 
 export function createJobs(deps: JobsDeps): Jobs {
-  const { database, store, queue, signals, newId, now, observer, ready, ttlMs, maxUnfinished } = deps;
+  const { database, store, queue, signals, tracer, newId, now, observer, ready, ttlMs, maxUnfinished } = deps;
   const finish = createFinishJob(deps);
 
   async function find(tenant: string, id: string): Promise<Job | undefined> {
@@ -47,7 +50,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     return jobOf(found[0]);
   }
 
-  async function insert(sql: Sql, newJob: NewJob): Promise<Job> {
+  async function insert(sql: Sql, newJob: NewJob, asked: TraceContext | undefined): Promise<Job> {
     const { tenant, kind, form, items, staged } = newJob;
     await refuseWhenFull(sql);
     if (staged !== undefined) await adoptStaged(sql, staged, tenant);
@@ -55,9 +58,20 @@ export function createJobs(deps: JobsDeps): Jobs {
     const at = now();
     const queueId = await queue.add(sql, { id, tenant });
     const [row] = await sql.query(
-      `insert into geo2.jobs (id, tenant, kind, form, status, queue_id, created_at, expires_at, total, inputs_left)
-       values ($1, $2, $3, $4, 'queued', $5, $6, $7, $8, $9) returning ${JOB_COLUMNS}`,
-      [id, tenant, kind, form, queueId, at, new Date(at.getTime() + ttlMs), items.length, staged !== undefined],
+      `insert into geo2.jobs (id, tenant, kind, form, status, queue_id, created_at, expires_at, total, inputs_left, traceparent)
+       values ($1, $2, $3, $4, 'queued', $5, $6, $7, $8, $9, $10) returning ${JOB_COLUMNS}`,
+      [
+        id,
+        tenant,
+        kind,
+        form,
+        queueId,
+        at,
+        new Date(at.getTime() + ttlMs),
+        items.length,
+        staged !== undefined,
+        asked === undefined ? null : formatTraceparent(asked),
+      ],
     );
     await sql.query(
       `insert into geo2.job_items (job_id, index, tenant, name, input, options)
@@ -125,7 +139,8 @@ export function createJobs(deps: JobsDeps): Jobs {
     async submit(newJob) {
       checkItems(newJob);
       await ready();
-      const job = await database.transaction((sql) => insert(sql, newJob));
+      const asked = tracer.current(); // the request's own span: in the transaction it may be a statement's
+      const job = await database.transaction((sql) => insert(sql, newJob, asked));
       observer.onSubmitted?.(job);
       return job;
     },

@@ -1,6 +1,8 @@
 import type { Database } from '../database/database.ts';
 import type { NewId } from '../ids.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { NO_TRACER, type Tracer } from '../tracing/tracer.ts';
+import { untraced } from '../tracing/untraced.ts';
 import { reclaimLost } from './claims.ts';
 import { createJobs } from './create-jobs.ts';
 import type { RecordJobEvent } from './finish.ts';
@@ -18,6 +20,7 @@ export interface JobServiceOptions {
   readonly recordEvent: RecordJobEvent;
   readonly newId: NewId;
   readonly now: () => Date;
+  readonly tracer?: Tracer | undefined;
   readonly observer?: JobsObserver | undefined;
   /** Of work that nobody waits for. */
   readonly onError: (error: unknown, doing: string) => void;
@@ -66,8 +69,8 @@ export function createJobService(options: JobServiceOptions): JobService {
     onError: (error) => onError(error, 'keeping the queue'),
   });
   const signals = createJobSignals(database);
-  const observer = options.observer ?? {};
-  const shared = { ...options, observer, queue, signals, leaseMs: working?.leaseMs ?? LEASE_MS };
+  const { observer = {}, tracer = NO_TRACER } = options;
+  const shared = { ...options, observer, tracer, queue, signals, leaseMs: working?.leaseMs ?? LEASE_MS };
   const jobs = createJobs({ ...shared, ready: start });
   const worker =
     working === undefined ? undefined : createJobWorker({ ...shared, ...working, leaseMs: shared.leaseMs });
@@ -75,7 +78,7 @@ export function createJobService(options: JobServiceOptions): JobService {
     working === undefined ? undefined : createSweeper({ ...shared, intervalMs: working.sweepMs ?? SWEEP_MS });
   let starting: Promise<void> | undefined;
 
-  async function open(): Promise<void> {
+  const open = untraced(async (): Promise<void> => {
     await database.start();
     await queue.start();
     if (working === undefined) return;
@@ -83,7 +86,7 @@ export function createJobService(options: JobServiceOptions): JobService {
     if (database.kind === 'pglite') await reclaimLost(shared, { everything: true });
     worker?.start();
     sweeper?.start();
-  }
+  });
 
   function start(): Promise<void> {
     starting ??= open().catch((error: unknown) => {

@@ -54,4 +54,8 @@ create table geo2.job_stagings (
 create index job_stagings_by_age on geo2.job_stagings (created_at);
 `,
   },
+  {
+    id: 'jobs-002',
+    sql: 'alter table geo2.jobs add column traceparent text', // of the request that made it
+  },
 ];

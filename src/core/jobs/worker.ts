@@ -1,5 +1,7 @@
 import { canceled, Geo2Error } from '../errors.ts';
 import { readBytes } from '../storage/object-store.ts';
+import type { Tracer } from '../tracing/tracer.ts';
+import { untraced } from '../tracing/untraced.ts';
 import {
   type Claim,
   type ClaimDeps,
@@ -38,6 +40,7 @@ export interface JobWorker {
 export interface JobWorkerDeps extends FinishDeps, ClaimDeps {
   readonly signals: JobSignals;
   readonly runItem: RunItem;
+  readonly tracer: Tracer;
   /** Jobs at one time, without those of tenants that have no other here. */
   readonly maxJobs: number;
   /** Items at one time, over all jobs. */
@@ -67,7 +70,7 @@ const MAX_STALLS = 5;
  * its claim. A job that is canceled or expires is let go at once; a worker that dies loses nothing but the items in flight.
  */
 export function createJobWorker(deps: JobWorkerDeps): JobWorker {
-  const { database, store, signals, runItem, observer, onError, maxJobs, maxImageBytes } = deps;
+  const { database, store, signals, runItem, tracer, observer, onError, maxJobs, maxImageBytes } = deps;
   const finish = createFinishJob(deps);
   const slots = createSlots(deps.maxItems);
   const running = new Map<string, Run>();
@@ -145,7 +148,8 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
     const items = await untilDone(() => pendingItems(deps, claim.job), 'reading items', signal);
     let begun = 0;
     const lanes = Array.from({ length: Math.min(deps.maxItems, items.length) }, async () => {
-      while (!draining.signal.aborted) {
+      // a lane with nothing left to do must not wait for a place to see that: its job could not end
+      while (begun < items.length && !draining.signal.aborted) {
         const release = await slots.take(claim.job.tenant, signal);
         try {
           const item = items[begun];
@@ -188,12 +192,16 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
   }
 
   /** Runs an item until it has a result or its failure is final. */
-  async function attempt(claim: Claim, item: PendingItem, signal: AbortSignal): Promise<ItemResult> {
-    const { kind } = claim.job;
+  async function attempt({ job, asked }: Claim, item: PendingItem, signal: AbortSignal): Promise<ItemResult> {
+    const { id, kind } = job;
     for (let tries = 1; ; tries++) {
       try {
         const image = await imageOf(item, signal);
-        return await runItem({ kind, options: item.options, image, signal });
+        return await tracer.span(`job ${kind}`, () => runItem({ kind, options: item.options, image, signal }), {
+          kind: 'consumer',
+          parent: asked,
+          attributes: { 'geo2.job_id': id, 'geo2.item': item.index },
+        });
       } catch (error) {
         if (signal.aborted) throw error;
         const waitMs = retryAfterMs(error, tries);
@@ -261,13 +269,14 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
     for (const { claim, controller } of mine) if (!kept.has(claim.job.id)) controller.abort();
   }
 
-  function tick(): void {
+  /** Also called by whoever tells of a change, whose trace this is no part of. */
+  const tick = untraced((): void => {
     beating ??= renew()
       .catch((error: unknown) => onError(error, 'renewing leases'))
       .finally(() => {
         beating = undefined;
       });
-  }
+  });
 
   /** Told of a change of one of ours, looks at once whether it is still ours. */
   function heard(jobId: string | undefined): void {
