@@ -231,6 +231,14 @@ def test_a_rival_is_trained_and_scored_by_one_command(kind, run, released, world
     assert all(np.isfinite(row["value"]) for row in rows)
 
 
+def test_the_pictures_are_drawn_by_a_command(released, world, tmp_path):
+    arguments = ["pictures", "--model", str(released), "--data", str(world / "cross_area"), "--train", str(world / "train")]
+    assert evaluate([*arguments, "--out", str(tmp_path)]) == 0
+    widths = {name: Image.open(tmp_path / f"{name}.jpg").width for name in ("ground-to-satellite", "satellite-to-ground")}
+    assert widths == {"ground-to-satellite": 384 + 3 * 128 + 12, "satellite-to-ground": 128 + 3 * 384 + 12}
+    assert (tmp_path / "round-trip.png").stat().st_size > 5_000
+
+
 def test_what_synthesis_cannot_do_without_is_said(released, world, tmp_path, capsys):
     arguments = ["synthesis", "--model", str(released), "--data", str(world / "cross_area"), "--out", str(tmp_path / "report.json")]
     assert evaluate([*arguments, "--features", str(tmp_path / "nothing.pt")]) == 1
