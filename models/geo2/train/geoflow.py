@@ -83,6 +83,8 @@ def _train(worker: Worker, config: Config, train: FlowCache, val: FlowCache, enc
     flow = GeoFlow(config).init_weights().to(device)
     optimizer = torch.optim.AdamW(decay_groups(flow, t.weight_decay), lr=t.learning_rate, betas=(0.9, 0.98))
     step, spent = 0, 0.0
+    if state is None and (run / "geoflow-start.pt").exists():
+        flow.load_state_dict(load_checkpoint(run / "geoflow-start.pt")["flow"])
     if state is not None:
         flow.load_state_dict(state["raw"])
         optimizer.load_state_dict(state["optimizer"])

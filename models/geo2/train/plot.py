@@ -34,7 +34,8 @@ def plot_run(run: Path) -> Path:
             if points:
                 axis.plot(*zip(*points, strict=True), label=key, marker="." if len(points) < 30 else "")
         axis.set(title=title, xlabel="minutes")
-        axis.legend(fontsize=8)
+        if axis.lines:
+            axis.legend(fontsize=8)
         axis.grid(alpha=0.3)
     figure.tight_layout()
     target = run / "plot.png"
