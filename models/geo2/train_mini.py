@@ -1,4 +1,4 @@
-"""`make train-mini`: the whole recipe, world -> gfm -> geomap -> export -> calibration; every step goes on where it stopped."""
+"""`make train-mini`: the whole recipe, world -> gfm -> geomap -> rae -> geoflow -> export -> calibration; every step goes on where it stopped."""
 
 import argparse
 import json
@@ -23,9 +23,10 @@ def _stage(arguments: list[str]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m geo2.train_mini", description="Train geo2-mini from nothing.")
-    parser.add_argument("--config", choices=CONFIGS, default="cpu", help="cpu: two cores, about two hours; gpu: one large GPU; tiny: a minute")
+    parser.add_argument("--config", choices=CONFIGS, default="cpu", help="cpu: two cores, about four hours; gpu: one large GPU; tiny: a minute")
     parser.add_argument("--out", type=Path, help="folder for world, run and model (default run/<config>)")
     parser.add_argument("--version", default="0.1.0", help="version of the exported model")
+    parser.add_argument("--joint", action="store_true", help="then fine-tune embedding and flow together (stage 3 of the method)")
     parser.add_argument("--skip-calibration", action="store_true", help="leave the default calibration (it needs the built service)")
     args = parser.parse_args(argv)
     name = CONFIGS[args.config]
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     build_world(world, config.seed, out / "world", splits, os.cpu_count() or 1)
     common = ["--config", str(config_path), "--data", str(out / "world"), "--out", str(out), "--resume"]
     try:
-        for stage in ("gfm", "geomap"):
+        for stage in ("gfm", "geomap", "rae", "geoflow", *(["joint"] if args.joint else [])):
             _stage(["geo2.train", stage, *common])
             print(f"plot: {plot_run(out)}")
         model = out / "model" / args.version

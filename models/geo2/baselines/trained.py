@@ -18,7 +18,7 @@ from ..evaluate.synthesizer import Synthesizer
 from ..export import DIRECTIONS
 from ..flow.field import ConditionedField
 from ..flow.network import GeoFlow
-from ..flow.path import flow_loss, state_at
+from ..flow.path import flow_loss
 from ..flow.solver import integrate
 from ..models.rae import LatentEncoder
 from ..train.checkpoint import load_checkpoint, save_checkpoint
@@ -35,7 +35,8 @@ Loss = Callable[[GeoFlow, Tensor, Tensor, Tensor, Tensor, torch.Generator], Tens
 def regression_loss(network: GeoFlow, ground: Tensor, satellite: Tensor, f_g: Tensor, f_s: Tensor, generator: torch.Generator) -> Tensor:
     """Half of a batch each way; time says which."""
     t = (torch.rand(len(ground), generator=generator) < 0.5).to(ground)
-    return flow_loss(network(state_at(ground, satellite, t), t, torch.where(t[:, None] == 1, f_s, f_g)).float(), ground, satellite)
+    slope = network(network.path.state(ground, satellite, t), t, torch.where(t[:, None] == 1, f_s, f_g))
+    return flow_loss(slope.float(), ground, satellite, network.path)
 
 
 def noise_loss(direction: str) -> Loss:
@@ -45,7 +46,8 @@ def noise_loss(direction: str) -> Loss:
         source, target, c = (ground, satellite, f_g) if direction == "ground_to_satellite" else (satellite, ground, f_s)
         noise = torch.randn(target.shape, generator=generator).to(target)
         t = torch.rand(len(target), generator=generator).to(target)
-        return flow_loss(network(torch.cat([state_at(noise, target, t), source], dim=1), t, c).float(), noise, target)
+        slope = network(torch.cat([network.path.state(noise, target, t), source], dim=1), t, c)
+        return flow_loss(slope.float(), noise, target, network.path)
 
     return loss
 
@@ -113,9 +115,11 @@ def _regressed(network: GeoFlow, synthesizer: Synthesizer) -> System:
     @torch.inference_mode()
     def synthesize(pairs: Pairs, direction: str) -> np.ndarray:
         squares, embeddings = _source(pairs, direction)
-        field = ConditionedField(network.condition, network.velocity, torch.from_numpy(embeddings))
-        reached = integrate(field, torch.from_numpy(synthesizer.encode(squares)), *DIRECTIONS[direction], "euler", 1)
-        return synthesizer.decode(reached.numpy())
+        start, end = DIRECTIONS[direction]
+        x, c = torch.from_numpy(synthesizer.encode(squares)), torch.from_numpy(embeddings)
+        from_t, to_t = torch.full((len(x),), start), torch.full((len(x),), end)
+        u = network.path.to_frame(x, from_t) + (end - start) * network(x, from_t, c)
+        return synthesizer.decode(network.path.from_frame(u, to_t).numpy())
 
     return synthesize
 

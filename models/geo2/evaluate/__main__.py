@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from .embedder import Embedder
+from .pictures import draw_pictures
 from .report import format_table, write_report
 from .retrieval import evaluate_split
 from .suite import evaluate_suite
@@ -27,6 +28,12 @@ def _parser() -> argparse.ArgumentParser:
     synthesis.add_argument("--features", type=Path, default=FEATURES, help=f"file with the frozen geometry model (default {FEATURES})")
     synthesis.add_argument("--segmenter-data", type=Path, help="another split with classes/, to train the judge of layouts on")
     synthesis.add_argument("--limit", type=int, default=0, help="how many panoramas, evenly spread (default: all)")
+    pictures = commands.add_parser("pictures", help="grids of both directions beside the truth, and the round trip's plot")
+    pictures.add_argument("--model", type=Path, required=True, help="folder of a released version with synthesis")
+    pictures.add_argument("--data", type=Path, required=True, help="view set with tiles.csv and queries.csv")
+    pictures.add_argument("--out", type=Path, required=True, help="folder that receives the pictures")
+    pictures.add_argument("--train", type=Path, help="view set of other cities, to show the nearest neighbour from")
+    pictures.add_argument("--train-limit", type=int, default=2000, help="how many places of it (default 2000)")
     suite = commands.add_parser("suite", help="render fresh splits of Null Island, then retrieval and the service's answers on them")
     suite.add_argument("--seed", type=int, default=2026, help="seed of the splits (default 2026)")
     suite.add_argument("--out", type=Path, required=True, help="folder for the splits and report.json")
@@ -38,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
+        if args.command == "pictures":
+            print("\n".join(str(file) for file in draw_pictures(args.model, args.data, args.out, args.train, args.train_limit)))
+            return 0
         if args.command == "suite":
             rows = evaluate_suite(args.config, args.seed, args.out, args.model)
         elif args.command == "synthesis":

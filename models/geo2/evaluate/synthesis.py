@@ -124,8 +124,9 @@ def mean_row(system: str, split: str, condition: str, metric: str, values: np.nd
 
 
 def plain_row(system: str, split: str, condition: str, metric: str, value: float, n: int) -> dict:
-    """A row whose value is of the whole set at once, and has no interval."""
-    return dict(zip(COLUMNS, (system, "synthesis", split, condition, metric, round(value, 4), n, None), strict=True))
+    """A row whose value is of the whole set at once: its interval is itself."""
+    value = round(value, 4)
+    return dict(zip(COLUMNS, (system, "synthesis", split, condition, metric, value, n, [value, value]), strict=True))
 
 
 def picture_rows(system: str, split: str, condition: str, seen: np.ndarray, wanted: np.ndarray) -> list[dict]:

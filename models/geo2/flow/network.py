@@ -3,7 +3,7 @@ DDT; Peebles and Xie, DiT).
 
 Ours differs from both: the modulation of all blocks comes from one layer and a table (as PixArt does, for size), and attention has a learned
 bias for every pair of positions, of which some heads start where the two views' geometry puts it: a column of the panorama and the ray of the
-tile that look the same way.
+tile that look the same way. It sees the state in both frames of the path and answers in both.
 """
 
 import math
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..config import Config
 from ..models.layers import sine_positions
 from ..models.rae import latent_shape
+from .path import TurningPath
 
 TIME_FREQUENCIES = 64
 RAY_BIAS = 3.0
@@ -101,23 +102,24 @@ class GeoFlow(nn.Module):
         if H % f.patch or W % f.patch:
             raise ValueError(f"patch: expected a divisor of the latent's {H} x {W} cells, got {f.patch}")
         rows, columns = H // f.patch, W // f.patch
+        self.path = TurningPath((C, H, W))
         self.channels, self.patch, self.rows, self.columns = C, f.patch, rows, columns
-        self.enter = Patches(C + side_channels, f.patch, f.width, rows, columns)
+        self.enter = Patches(2 * C + side_channels, f.patch, f.width, rows, columns)
         self.time = TimeEmbedding(f.width)
         self.embedding = nn.Sequential(nn.Linear(config.geomap.embedding, f.width), nn.SiLU(), nn.Linear(f.width, f.width))
         self.modulation = nn.Linear(f.width, 6 * f.width)
         self.blocks = nn.ModuleList(FlowBlock(f.width, f.heads, rows, columns) for _ in range(f.depth))
         self.norm = nn.LayerNorm(f.width)
-        self.head_enter = Patches(C + side_channels, f.patch, f.head_width, rows, columns)
+        self.head_enter = Patches(2 * C + side_channels, f.patch, f.head_width, rows, columns)
         self.head_time = TimeEmbedding(f.width)
         self.head_modulation = nn.Linear(f.width, 6 * f.head_width)
         self.head_blocks = nn.ModuleList(FlowBlock(f.head_width, f.heads, rows, columns) for _ in range(f.head_depth))
         self.head_norm = nn.LayerNorm(f.head_width)
-        self.out = nn.Linear(f.head_width, C * f.patch**2)
-        self.skip = nn.Linear(f.width, C)
+        self.out = nn.Linear(f.head_width, 2 * C * f.patch**2)
+        self.skip = nn.Linear(f.width, 2 * C)
 
     def init_weights(self) -> "GeoFlow":
-        """The last layers are zero, so that the flow starts at rest; gates start at a small constant, so that every block learns at once."""
+        """The last layers are zero: the flow starts at rest in its frame. Gates start at a small constant, so that every block learns at once."""
         for layer in (self.out, self.skip):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -129,29 +131,43 @@ class GeoFlow(nn.Module):
             nn.init.zeros_(layer.bias)
         return self
 
+    def frames(self, x: Tensor, t: Tensor) -> Tensor:
+        """The state in both frames, [B, 2C + side channels, H, W]."""
+        u = self.path.to_frame(x[:, : self.channels], t)
+        return torch.cat([u, -self.path.scrambled(u), x[:, self.channels :]], dim=1)
+
     def condition(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """x [B, C, H, W] at flow times t [B], with embeddings [B, E] -> z [B, N, D]."""
         scale = condition.shape[-1] ** 0.5  # unit vectors have small components
         m = self.modulation(nn.functional.silu(self.time(t) + self.embedding(condition * scale)))[:, None]  # [B, 1, 6D]
-        h = self.enter(x)
+        h = self.enter(self.frames(x, t))
         for block in self.blocks:
             h = block(h, m)
         return self.norm(h)
 
-    def velocity(self, x: Tensor, t: Tensor, z: Tensor) -> Tensor:
-        """x and t as above, z [B, N, D] of the same or an earlier state -> dx/dt [B, C, H, W].
+    def slope(self, x: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        """du/dt [B, C, H, W] in the path's turning frame.
 
-        Part of the answer is the state itself, times a factor of each channel and time: what the one view's end takes off whatever it shows.
+        Part of the answer is the state itself in either frame, times a factor of each channel and time: what is certain whatever it shows.
         """
         time = self.head_time(t)  # [B, D]
         m = self.head_modulation(nn.functional.silu(z + time[:, None]))  # [B, N, 6 * head width]
-        h = self.head_enter(x)
+        seen = self.frames(x, t)
+        h = self.head_enter(seen)
         for block in self.head_blocks:
             h = block(h, m)
-        h = self.out(self.head_norm(h))  # [B, N, C * p * p]
+        h = self.out(self.head_norm(h))  # [B, N, 2C * p * p]
         B, p = h.shape[0], self.patch
-        h = h.reshape(B, self.rows, self.columns, -1, p, p).permute(0, 3, 1, 4, 2, 5)  # [B, C, rows, p, columns, p]
-        return h.reshape(B, -1, self.rows * p, self.columns * p) + self.skip(nn.functional.silu(time))[..., None, None] * x[:, : self.channels]
+        h = h.reshape(B, self.rows, self.columns, -1, p, p).permute(0, 3, 1, 4, 2, 5)  # [B, 2C, rows, p, columns, p]
+        h = h.reshape(B, -1, self.rows * p, self.columns * p)
+        h = (h + self.skip(nn.functional.silu(time))[..., None, None] * seen[:, : 2 * self.channels]).to(x.dtype)
+        satellite, ground = h.chunk(2, dim=1)
+        return satellite + self.path.scrambled(ground)
+
+    def velocity(self, x: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        """x and t as above, z [B, N, D] of the same or an earlier state -> dx/dt [B, C, H, W]."""
+        return self.path.velocity(x[:, : self.channels], self.slope(x, t, z), t)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
-        return self.velocity(x, t, self.condition(x, t, condition))
+        """`slope` of a state and its own z: what training compares."""
+        return self.slope(x, t, self.condition(x, t, condition))

@@ -14,7 +14,7 @@ from .geomap import train_geomap
 from .gfm import train_gfm
 from .joint import train_joint
 from .rae import train_rae
-from .warm_start import start_from
+from .warm_start import start_flow_from, start_from
 
 STAGES = {"gfm": train_gfm, "geomap": train_geomap, "rae": train_rae, "geoflow": train_geoflow, "joint": train_joint}
 
@@ -64,8 +64,12 @@ def main(argv: list[str] | None = None) -> int:
         part = getattr(config, f"{args.stage}_training")
         config = dataclasses.replace(config, **{f"{args.stage}_training": dataclasses.replace(part, minutes=minutes)})
     try:
-        if args.init is not None:
+        if args.init is not None and args.stage in ("rae", "geoflow"):
+            start_flow_from(args.init, args.out, args.stage)
+        elif args.init is not None:
             start_from(args.init, args.out)
+        elif not args.resume and args.stage in ("rae", "geoflow"):
+            (args.out / f"{args.stage}-start.pt").unlink(missing_ok=True)
         elif not args.resume and args.stage == "geomap":
             (args.out / "start.pt").unlink(missing_ok=True)
         STAGES[args.stage](config, args.data, args.out, args.resume)

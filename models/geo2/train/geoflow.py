@@ -11,7 +11,7 @@ from ..config import Config, to_dict
 from ..data.flow_cache import FlowCache, build_flow_cache
 from ..flow.field import ConditionedField
 from ..flow.network import GeoFlow
-from ..flow.path import flow_loss, state_at
+from ..flow.path import flow_loss
 from ..flow.solver import integrate
 from ..models.lite0 import Lite0
 from ..models.rae import LatentEncoder
@@ -50,7 +50,8 @@ def validate_flow(flow: GeoFlow, encoder: LatentEncoder, cache: FlowCache, confi
     features = cache.read(rows)
     ground, satellite = encoder.normalise(features.ground), encoder.normalise(features.satellite)
     t = (torch.arange(len(rows)) + 0.5) / len(rows)
-    report = {"val_loss": float(flow_loss(flow(state_at(ground, satellite, t), t, features.ground_embedding), ground, satellite))}
+    slope = flow(flow.path.state(ground, satellite, t), t, features.ground_embedding)
+    report = {"val_loss": float(flow_loss(slope, ground, satellite, flow.path))}
     sides = {"satellite": (ground, satellite, features.ground_embedding, 0.0), "ground": (satellite, ground, features.satellite_embedding, 1.0)}
     for name, (x, truth, c, start) in sides.items():
         part = slice(0, 64)
@@ -82,6 +83,8 @@ def _train(worker: Worker, config: Config, train: FlowCache, val: FlowCache, enc
     flow = GeoFlow(config).init_weights().to(device)
     optimizer = torch.optim.AdamW(decay_groups(flow, t.weight_decay), lr=t.learning_rate, betas=(0.9, 0.98))
     step, spent = 0, 0.0
+    if state is None and (run / "geoflow-start.pt").exists():
+        flow.load_state_dict(load_checkpoint(run / "geoflow-start.pt")["flow"])
     if state is not None:
         flow.load_state_dict(state["raw"])
         optimizer.load_state_dict(state["optimizer"])
@@ -107,8 +110,8 @@ def _train(worker: Worker, config: Config, train: FlowCache, val: FlowCache, enc
         ground, satellite, condition, times = (value.to(device) for value in following.result())
         following = reader.submit(draw, step + 1)  # while this one is learned from
         with torch.autocast(device.type, torch.bfloat16, enabled=t.bfloat16):
-            velocity = flow(state_at(ground, satellite, times), times, condition).float()
-        loss = flow_loss(velocity, ground, satellite)
+            slope = flow(flow.path.state(ground, satellite, times), times, condition).float()
+        loss = flow_loss(slope, ground, satellite, flow.path)
         optimizer.zero_grad()
         loss.backward()
         progress = worker.average(flow, clock.progress)

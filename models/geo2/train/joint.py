@@ -18,7 +18,7 @@ from ..data.mosaic import build_mosaic, city_of
 from ..data.pairs import SynthesisPair, draw_pairs, ground_square, to_square
 from ..data.view_set import ViewSet, load_images, read_view_set
 from ..flow.network import GeoFlow
-from ..flow.path import flow_loss, state_at
+from ..flow.path import flow_loss
 from ..models.geomap import FrozenFeatures, GeoMapHead
 from ..models.rae import LatentEncoder
 from ..workers import Worker
@@ -96,8 +96,8 @@ def synthesis_losses(model: JointModel, pairs: list[SynthesisPair], config: Conf
     f_s = model.head.satellite(satellite)
     from_satellite = torch.from_numpy(rng.random(len(pairs)) < config.geoflow_training.satellite_condition_share)[:, None].to(device)
     t = torch.from_numpy(rng.random(len(pairs), np.float32)).to(device)
-    velocity = model.flow(state_at(x_g, x_s, t), t, torch.where(from_satellite, f_s, f_g))
-    return flow_loss(velocity.float(), x_g, x_s), consistency_kl(f_g.float(), f_s.float(), config.joint_training.tau_kl)
+    slope = model.flow(model.flow.path.state(x_g, x_s, t), t, torch.where(from_satellite, f_s, f_g))
+    return flow_loss(slope.float(), x_g, x_s, model.flow.path), consistency_kl(f_g.float(), f_s.float(), config.joint_training.tau_kl)
 
 
 def load_joint(config: Config, run: Path, state: dict | None) -> JointModel:

@@ -11,6 +11,9 @@ from matplotlib import pyplot as plt
 PANELS = {
     "gfm.jsonl": (("loss", "val_relative_range", "points"), "geometry model"),
     "geomap.jsonl": (("loss", "batch_r1"), "embedding: training"),
+    "rae.jsonl": (("pixels", "perceptual"), "decoder of latents"),
+    "geoflow.jsonl": (("loss", "val_loss"), "flow"),
+    "joint.jsonl": (("l_gl", "l_ig", "l_kl"), "embedding and flow together"),
     "validation": (("val_r1", "val_r10", "val_hit", "val_photo_r10"), "embedding: validation, %"),
 }
 
@@ -31,7 +34,8 @@ def plot_run(run: Path) -> Path:
             if points:
                 axis.plot(*zip(*points, strict=True), label=key, marker="." if len(points) < 30 else "")
         axis.set(title=title, xlabel="minutes")
-        axis.legend(fontsize=8)
+        if axis.lines:
+            axis.legend(fontsize=8)
         axis.grid(alpha=0.3)
     figure.tight_layout()
     target = run / "plot.png"

@@ -121,7 +121,12 @@ def _train(
     decoder = LatentDecoder(config).to(device)
     optimizer = torch.optim.AdamW(decay_groups(decoder, t.weight_decay), lr=t.learning_rate, betas=(0.9, 0.98))
     path, step, spent = run / "rae.pt", 0, 0.0
-    if state is None:
+    start = load_checkpoint(run / "rae-start.pt") if state is None and (run / "rae-start.pt").exists() else None
+    if start is not None:
+        encoder.mean.copy_(start["mean"])
+        encoder.std.copy_(start["std"])
+        decoder.load_state_dict(start["decoder"])
+    elif state is None:
         squares = draw_squares(*train, 2 * t.statistics_images, np.random.default_rng(config.seed))
         with torch.inference_mode():
             encoder.set_statistics(torch.cat([encoder.features(part) for part in squares.split(CHUNK)]))

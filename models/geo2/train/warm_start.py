@@ -1,4 +1,4 @@
-"""Weights of a run in one small file, from which another run can start: what a release keeps for the training that follows it."""
+"""Weights of a run in small files, from which another run can start: what a release keeps for the training that follows it."""
 
 from pathlib import Path
 
@@ -30,6 +30,31 @@ def start_from(file: Path, run: Path) -> None:
     save_checkpoint(run / "start.pt", {"head": _float(state["head"]), "steps": state["steps"]})
 
 
+def write_flow_start(run: Path, rae: Path, flow: Path) -> None:
+    """The autoencoder with its statistics into one file, the averaged flow into another, fp16. FileNotFoundError says which stage is missing."""
+    decoder, state = load_checkpoint(run / "rae.pt"), load_checkpoint(run / "geoflow.pt")
+    rae.parent.mkdir(parents=True, exist_ok=True)
+    kept = {"decoder": _half(decoder["decoder"]), "mean": decoder["mean"], "std": decoder["std"]}
+    torch.save({"config": decoder["config"], **kept, "steps": decoder["step"]}, rae)
+    torch.save({"config": state["config"], "flow": _half(state["flow"]), "steps": state["step"]}, flow)
+
+
+def start_flow_from(file: Path, run: Path, stage: str) -> None:
+    """Where `stage` is `rae`, put the autoencoder into the run as its finished stage; where it is `geoflow`, the flow where that starts.
+    FileNotFoundError, and ValueError for a file of another stage or a run that has begun."""
+    if not file.exists():
+        raise FileNotFoundError(f"{file}: not found; name a file that `python -m geo2.train.warm_start --flow` wrote")
+    if (run / f"{stage}.pt").exists():
+        raise ValueError(f"{run.name}: has a {stage}.pt already; go on with --resume, or choose another --out")
+    state = torch.load(file, map_location="cpu", weights_only=True)
+    part = "decoder" if stage == "rae" else "flow"
+    if part not in state:
+        raise ValueError(f"{file.name}: holds no {part}; expected the file of stage {stage}")
+    run.mkdir(parents=True, exist_ok=True)
+    weights = _float(state[part])
+    save_checkpoint(run / f"{stage}-start.pt", {part: weights} | {key: state[key] for key in ("mean", "std") if key in state})
+
+
 def _half(weights: dict) -> dict:
     return {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
 
@@ -39,15 +64,21 @@ def _float(weights: dict) -> dict:
 
 
 def main() -> None:
-    """`python -m geo2.train.warm_start RUN FILE`."""
+    """`python -m geo2.train.warm_start RUN FILE`, and `... RUN FILE --flow FILE` for what synthesis is made of."""
     import argparse
 
     parser = argparse.ArgumentParser(prog="python -m geo2.train.warm_start", description="Keep a run's weights, for another run to start from.")
-    parser.add_argument("run", type=Path, help="run folder with gfm.pt and geomap.pt")
-    parser.add_argument("out", type=Path, help="file to write")
+    parser.add_argument("run", type=Path, help="run folder with gfm.pt and geomap.pt; with --flow, with rae.pt and geoflow.pt")
+    parser.add_argument("out", type=Path, help="file to write: geometry model and embedding; with --flow, the autoencoder")
+    parser.add_argument("--flow", type=Path, help="file to write the flow to")
     args = parser.parse_args()
-    write_warm_start(args.run, args.out)
-    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB")
+    if args.flow is None:
+        write_warm_start(args.run, args.out)
+    else:
+        write_flow_start(args.run, args.out, args.flow)
+    for file in (args.out, args.flow):
+        if file is not None:
+            print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from torch import Tensor
 from geo2.config import load_config
 from geo2.flow.field import ConditionedField
 from geo2.flow.network import FlowBlock, GeoFlow, ray_bias
-from geo2.flow.path import flow_loss, state_at, velocity_of
+from geo2.flow.path import TurningPath, flow_loss
 from geo2.flow.solver import SOLVERS, TABLEAUS, integrate
 
 TINY = load_config(Path(__file__).parents[2] / "configs" / "geo2" / "tiny.yaml")
@@ -106,32 +106,67 @@ def test_a_tableau_is_consistent(tableau):
 # --- path ---
 
 
-def test_the_path_runs_from_ground_to_satellite_at_constant_velocity():
-    generator = torch.Generator().manual_seed(1)
-    ground, satellite = torch.randn(2, 3, 4, 5, 6, generator=generator)
-    assert state_at(ground, satellite, torch.zeros(3)).equal(ground)
-    assert state_at(ground, satellite, torch.ones(3)).equal(satellite)
-    t, h = torch.tensor([0.1, 0.4, 0.7]), 0.125
-    slope = (state_at(ground, satellite, t + h) - state_at(ground, satellite, t)) / h
-    assert slope.allclose(velocity_of(ground, satellite), atol=1e-5)
-    assert flow_loss(velocity_of(ground, satellite), ground, satellite) == 0
+@pytest.fixture
+def path() -> TurningPath:
+    return TurningPath((3, 4, 6)).double()
+
+
+def pair() -> tuple[Tensor, Tensor]:
+    ground, satellite = torch.randn(2, 3, 3, 4, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return ground, satellite
+
+
+def test_the_path_runs_from_ground_to_satellite(path: TurningPath):
+    ground, satellite = pair()
+    assert path.state(ground, satellite, torch.zeros(3).double()).allclose(ground)
+    assert path.state(ground, satellite, torch.ones(3).double()).allclose(satellite)
+
+
+def test_its_velocity_is_the_derivative_of_its_state(path: TurningPath):
+    ground, satellite = pair()
+    t, h = torch.tensor([0.1, 0.4, 0.8], dtype=torch.float64), 1e-5
+    slope = (path.state(ground, satellite, t + h) - path.state(ground, satellite, t - h)) / (2 * h)
+    assert slope.allclose(path.velocity(path.state(ground, satellite, t), path.slope(ground, satellite), t), atol=1e-8)
+    assert flow_loss(path.slope(ground, satellite), ground, satellite, path) == 0
+
+
+def test_a_solver_that_is_told_the_slope_arrives(path: TurningPath):
+    ground, satellite = pair()
+
+    def velocity(x: Tensor, t: float) -> Tensor:
+        return path.velocity(x, path.slope(ground, satellite), torch.full((3,), t, dtype=torch.float64))
+
+    assert integrate(velocity, ground, 0.0, 1.0, "rk4", 20).allclose(satellite, atol=1e-4)
+    assert integrate(velocity, satellite, 1.0, 0.0, "rk4", 20).allclose(ground, atol=1e-4)
+
+
+def test_the_frame_is_a_rotation_and_a_quarter_turn_twice_is_a_half(path: TurningPath):
+    x, _ = pair()
+    t = torch.tensor([0.2, 0.5, 0.9], dtype=torch.float64)
+    assert path.from_frame(path.to_frame(x, t), t).allclose(x)
+    assert path.to_frame(x, t).norm().allclose(x.norm())
+    assert path.scrambled(path.scrambled(x)).equal(-x)
+    assert ((path.scrambled(x) * x).sum() / x.square().sum()).abs() < 1e-12
+    assert path.partner.sort().values.equal(torch.arange(72)) and path.sign.sum() == 0
+    with pytest.raises(ValueError, match="even number of values, got 27"):
+        TurningPath((3, 3, 3))
 
 
 # --- network ---
 
 
-def test_the_flow_starts_at_rest_and_learns_one_batch():
+def test_the_flow_starts_at_rest_in_its_frame_and_learns_one_batch():
     torch.manual_seed(0)
     flow = GeoFlow(TINY).init_weights()
     ground, satellite = torch.randn(2, 4, 40, 8, 8)
     condition = torch.nn.functional.normalize(torch.randn(4, TINY.geomap.embedding), dim=-1)
     t = torch.tensor([0.0, 0.3, 0.6, 1.0])
-    x = state_at(ground, satellite, t)
+    x = flow.path.state(ground, satellite, t)
     assert flow(x, t, condition).abs().max() == 0
     optimizer = torch.optim.Adam(flow.parameters(), lr=3e-3)
     losses = []
     for _ in range(60):
-        loss = flow_loss(flow(x, t, condition), ground, satellite)
+        loss = flow_loss(flow(x, t, condition), ground, satellite, flow.path)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

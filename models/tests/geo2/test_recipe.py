@@ -1,6 +1,7 @@
 """The stages on the tiny world: they learn, stop, resume, export, and what they export is what they trained."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,13 @@ from geo2.evaluate import segmenter
 from geo2.evaluate.__main__ import main as evaluate
 from geo2.evaluate.embedder import Embedder
 from geo2.evaluate.retrieval import CONDITIONS, evaluate_split
+from geo2.flow.network import GeoFlow
 from geo2.flow.solver import SOLVERS, integrate
 from geo2.train.__main__ import STAGES, minutes_of
 from geo2.train.__main__ import main as train
 from geo2.train.checkpoint import load_checkpoint
 from geo2.train.plot import plot_run
-from geo2.train.warm_start import write_warm_start
+from geo2.train.warm_start import write_flow_start, write_warm_start
 from null_island.build import build_world
 from null_island.config import load_config as load_world_config
 
@@ -78,6 +80,24 @@ def test_another_run_starts_from_the_weights_that_a_run_left(run, world, tmp_pat
     assert "go on with --resume" in capsys.readouterr().err
     assert train([*arguments[:-1], str(tmp_path / "nothing.pt"), "--time-budget", "1s"]) == 1
     assert "nothing.pt: not found" in capsys.readouterr().err
+
+
+def test_another_run_takes_autoencoder_and_flow_from_the_files_that_a_run_left(run, world, tmp_path, capsys):
+    rae, flow, other = tmp_path / "rae.pt", tmp_path / "flow.pt", tmp_path / "other"
+    write_flow_start(run, rae, flow)
+    other.mkdir()
+    for name in ("gfm.pt", "geomap.pt"):
+        shutil.copyfile(run / name, other / name)
+    common = ["--config", str(CONFIGS / "geo2/tiny.yaml"), "--data", str(world), "--out", str(other), "--time-budget", "0.2s"]
+    assert train(["geoflow", *common, "--init", str(rae)]) == 1
+    assert "rae.pt: holds no flow" in capsys.readouterr().err
+    assert train(["rae", *common, "--init", str(rae)]) == 0 and train(["geoflow", *common, "--init", str(flow)]) == 0
+    left, started = load_checkpoint(run / "rae.pt"), load_checkpoint(other / "rae.pt")
+    assert started["mean"].equal(left["mean"]) and started["std"].equal(left["std"])
+    bias = "blocks.0.bias"
+    moved = load_checkpoint(other / "geoflow.pt")["flow"][bias] - load_checkpoint(run / "geoflow.pt")["flow"][bias]
+    fresh = GeoFlow(load_config(CONFIGS / "geo2/tiny.yaml")).state_dict()[bias] - load_checkpoint(run / "geoflow.pt")["flow"][bias]
+    assert moved.norm() < 0.7 * fresh.norm()
 
 
 def test_a_finished_stage_returns_at_once(run, world, capsys):
@@ -229,6 +249,14 @@ def test_a_rival_is_trained_and_scored_by_one_command(kind, run, released, world
     rows = json.loads((tmp_path / "report.json").read_text())
     assert {row["system"] for row in rows} == {kind} and {row["condition"] for row in rows} == DIRECTIONS
     assert all(np.isfinite(row["value"]) for row in rows)
+
+
+def test_the_pictures_are_drawn_by_a_command(released, world, tmp_path):
+    arguments = ["pictures", "--model", str(released), "--data", str(world / "cross_area"), "--train", str(world / "train")]
+    assert evaluate([*arguments, "--out", str(tmp_path)]) == 0
+    widths = {name: Image.open(tmp_path / f"{name}.jpg").width for name in ("ground-to-satellite", "satellite-to-ground")}
+    assert widths == {"ground-to-satellite": 384 + 3 * 128 + 12, "satellite-to-ground": 128 + 3 * 384 + 12}
+    assert (tmp_path / "round-trip.png").stat().st_size > 5_000
 
 
 def test_what_synthesis_cannot_do_without_is_said(released, world, tmp_path, capsys):

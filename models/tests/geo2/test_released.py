@@ -5,9 +5,11 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from geo2.evaluate.suite import released_model
-from geo2.export import onnx_session
+from geo2.export import DIRECTIONS, difference_of, onnx_field, onnx_session
+from geo2.flow.solver import integrate
 from geo2.manifest import read_manifest
 
 FOLDER = released_model()
@@ -26,7 +28,15 @@ def test_onnxruntime_gives_what_torch_gave(case):
     names = list(case["outputs"])
     answered = session.run(names, {name: tensor(blob) for name, blob in case["inputs"].items()})
     for name, values in zip(names, answered, strict=True):
-        assert np.abs(values - tensor(case["outputs"][name])).max() <= MANIFEST["golden"]["tolerance"] == 1e-4, name
+        assert difference_of(values, tensor(case["outputs"][name])) <= MANIFEST["golden"]["tolerance"] == 1e-4, name
+
+
+@pytest.mark.parametrize("case", GOLDEN.get("synthesis", []), ids=lambda c: f"{c['direction']}-{c['solver']}-{c['conditionEvery']}")
+def test_every_solver_arrives_where_torch_did(case):
+    field = onnx_field(FOLDER, tensor(case["condition"]), case["conditionEvery"])
+    x = torch.from_numpy(tensor(case["start"]).copy())
+    reached = integrate(field, x, *DIRECTIONS[case["direction"]], case["solver"], case["steps"], field.on_step)
+    assert np.abs(reached.numpy() - tensor(case["end"])).max() <= 1e-4
 
 
 def test_every_file_is_the_one_that_the_manifest_names():
