@@ -329,6 +329,7 @@ export async function openLineup<M extends LineupModel>(deps: LineupDeps<M>): Pr
   }
 
   async function loadRegions(): Promise<void> {
+    health.clear(); // not when it stops: a start that failed is asked how far it came
     const { regions } = await observe({ inUse: current.model.manifest.version });
     for (const id of regions.keys()) if (!health.has(id)) health.set(id, { id, status: 'LOADING' });
     // one after the other: checksums are read at the speed of the disk
@@ -359,7 +360,6 @@ export async function openLineup<M extends LineupModel>(deps: LineupDeps<M>): Pr
     await current.shelf.close({ force: true });
     await Promise.all(retiring);
     stopping = new AbortController();
-    health.clear();
     failures.clear();
   }
 
