@@ -24,8 +24,8 @@ import { type OwnDatabase, openPglite } from './each-database.ts';
 const ALPHA = 'alpha';
 const BETA = 'beta';
 
-/** Ids in the path are of regions, which tenants share. */
-const SHARED = /^\/v1\/regions\//;
+/** Names in the path are of regions and of views of them, which tenants share. */
+const SHARED = /^\/v1\/(regions|previews)\//;
 
 const DocumentSchema = z.object({ paths: z.record(z.string(), z.record(z.string(), z.unknown())) });
 const IdSchema = z.object({ id: z.string() });

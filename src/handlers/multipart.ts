@@ -179,22 +179,34 @@ function parseHead(head: string): Pick<FormPart, 'name' | 'filename'> {
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for
 const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/;
-const PARAMETER = /[ \t]*;[ \t]*([!#$%&'*+.^_`|~\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))/y;
+const PARAMETER = /[ \t]*;[ \t]*([!#$%&'*+.^_`|~\w-]+)=(?:"([^"]*)"(?=[ \t]*(?:;|$))|([^\s;"]*))/y;
+const PARAMETER_WITH_ESCAPES = /[ \t]*;[ \t]*([!#$%&'*+.^_`|~\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))/y;
 
-/** `form-data; name="image"; filename="a.jpg"`: browsers write quotes within as %22, others with a backslash. */
+/**
+ * `form-data; name="image"; filename="a.jpg"`: browsers write quotes within as %22 and leave a backslash alone, also before the last
+ * quote; others write a backslash before a quote, and are read so where the first reading fails.
+ */
 function parseDisposition(text: string): Pick<FormPart, 'name' | 'filename'> {
   const type = /^form-data(?=[ \t]*(?:;|$))/i.exec(text);
   if (type === null) throw malformed('a part is no form-data');
-  const parameters = new Map<string, string>();
-  for (PARAMETER.lastIndex = type[0].length; PARAMETER.lastIndex < text.length; ) {
-    const [, name = '', quoted, token = ''] = PARAMETER.exec(text) ?? [];
-    if (name === '') throw malformed('a part’s Content-Disposition cannot be read');
-    if (parameters.has(name.toLowerCase())) throw malformed(`a part states its ${name} twice`);
-    parameters.set(name.toLowerCase(), quoted === undefined ? token : withoutEscapes(quoted));
-  }
+  const parameters =
+    parametersOf(text, type[0].length, PARAMETER) ?? parametersOf(text, type[0].length, PARAMETER_WITH_ESCAPES);
+  if (parameters === undefined) throw malformed('a part’s Content-Disposition cannot be read');
   const name = parameters.get('name');
   if (name === undefined) throw malformed('a part has no name');
   return { name, filename: parameters.get('filename') };
+}
+
+/** Undefined where the text has another form; MALFORMED_BODY for a parameter that it states twice. */
+function parametersOf(text: string, from: number, form: RegExp): Map<string, string> | undefined {
+  const parameters = new Map<string, string>();
+  for (form.lastIndex = from; form.lastIndex < text.length; ) {
+    const [, name = '', quoted, token = ''] = form.exec(text) ?? [];
+    if (name === '') return undefined;
+    if (parameters.has(name.toLowerCase())) throw malformed(`a part states its ${name} twice`);
+    parameters.set(name.toLowerCase(), quoted === undefined ? token : withoutEscapes(quoted));
+  }
+  return parameters;
 }
 
 /** A backslash escapes only a quote or itself: some write Windows paths as they are. */

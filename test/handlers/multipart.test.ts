@@ -53,6 +53,18 @@ describe('a form', () => {
     );
   });
 
+  test.each(['a\\', '\\', 'C:\\photos\\', 'a";b', 'a\\"b'])(
+    'as fetch writes it has a file that is named %s',
+    async (filename) => {
+      const form = new FormData();
+      form.append('image', new Blob(['text']), filename);
+      const sent = new Response(form);
+      const boundary = boundaryOf(sent.headers.get('content-type') ?? '');
+      const parts = await partsOf(new Uint8Array(await sent.arrayBuffer()), { boundary });
+      expect(parts).toMatchObject([{ name: 'image', text: 'text' }]);
+    },
+  );
+
   test('has bodies that look like its delimiter', async () => {
     const text = '\r\n--\r\n--y\r\n-x--x\r--x\n--x\r\n';
     for (const chunkBytes of [1, 2, 3, 5, 1000]) {
