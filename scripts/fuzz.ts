@@ -1,12 +1,12 @@
 /**
  * Schemathesis against a running service and the OpenAPI document that it serves: all phases, every check. The service is whole,
- * but for a tiny model and a region of six tiles. `--examples` is the number of requests of each operation in the random phases.
+ * but for a tiny model, which makes views too, and a region of six tiles. `--examples` is the number of requests of each operation in the random phases.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { imageryTile } from '../test/e2e/region-bundle.ts';
-import { startService } from '../test/e2e/service.ts';
+import { prepareFiles, startService } from '../test/e2e/service.ts';
 
 const { values } = parseArgs({
   options: {
@@ -18,10 +18,13 @@ const { values } = parseArgs({
 });
 
 const root = join(import.meta.dirname, '..');
-const service = await startService({
-  outboundAllow: ['127.0.0.0/8'], // image URLs lead back to the service's own imagery
-  requestTimeoutMs: 60_000, // a loaded machine is slow, and that is not what is looked for
-});
+const service = await startService(
+  {
+    outboundAllow: ['127.0.0.0/8'], // image URLs lead back to the service's own imagery
+    requestTimeoutMs: 60_000, // a loaded machine is slow, and that is not what is looked for
+  },
+  { files: await prepareFiles({ makesViews: true }) },
+);
 const { z, x, y } = imageryTile();
 const started = Date.now();
 try {

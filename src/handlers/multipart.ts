@@ -165,7 +165,7 @@ async function readHead(source: Window): Promise<string> {
 function parseHead(head: string): Pick<FormPart, 'name' | 'filename'> {
   const dispositions: string[] = [];
   for (const line of head.split('\r\n')) {
-    const [, name, value = ''] = /^([!#$%&'*+.^_`|~\w-]+):(.*)$/.exec(line) ?? [];
+    const [, name, value = ''] = /^([!#$%&'*+.^_`|~\w-]+):(.*)$/s.exec(line) ?? [];
     if (name === undefined || CONTROL.test(value)) throw malformed('a part has a header that is none');
     if (name.toLowerCase() === 'content-disposition') dispositions.push(value.trim());
     if (name.toLowerCase() === 'content-transfer-encoding' && !/^\s*(binary|8bit|7bit)\s*$/i.test(value)) {
@@ -180,7 +180,7 @@ function parseHead(head: string): Pick<FormPart, 'name' | 'filename'> {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for
 const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/;
 const PARAMETER = /[ \t]*;[ \t]*([!#$%&'*+.^_`|~\w-]+)=(?:"([^"]*)"(?=[ \t]*(?:;|$))|([^\s;"]*))/y;
-const PARAMETER_WITH_ESCAPES = /[ \t]*;[ \t]*([!#$%&'*+.^_`|~\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))/y;
+const PARAMETER_WITH_ESCAPES = /[ \t]*;[ \t]*([!#$%&'*+.^_`|~\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))/sy;
 
 /**
  * `form-data; name="image"; filename="a.jpg"`: browsers write quotes within as %22 and leave a backslash alone, also before the last

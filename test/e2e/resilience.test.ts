@@ -138,7 +138,7 @@ describe('the inference process killed in the middle of a request', () => {
 describe('a request that takes too long', () => {
   test('is a retryable 504, and the next one is served', async () => {
     service = await startService({ requestTimeoutMs: 400 });
-    const response = await postImage(service, await slowImage(15));
+    const response = await postImage(service, await slowImage(60));
     expect(await problemOf(response)).toMatchObject({ status: 504, code: 'DEADLINE_EXCEEDED', retryable: true });
     await untilPending(0);
     expect((await postImage(service, await colourImage(GREEN))).status).toBe(200);

@@ -53,7 +53,7 @@ describe('a form', () => {
     );
   });
 
-  test.each(['a\\', '\\', 'C:\\photos\\', 'a";b', 'a\\"b'])(
+  test.each(['a\u2028b', 'a\\', '\\', 'C:\\photos\\', 'a";b', 'a\\"b'])(
     'as fetch writes it has a file that is named %s',
     async (filename) => {
       const form = new FormData();
