@@ -52,11 +52,15 @@ export function start(
   return { child, ended, printed: () => ({ stdout, stderr }) };
 }
 
-/** The process that a process has started. */
+/** The inference process that a command has started; it may start others for a moment. */
 export async function childOf({ pid }: ChildProcess): Promise<number> {
   for (const name of await readdir('/proc')) {
-    const stat = /^\d+$/.test(name) ? await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '') : '';
-    if (stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] === String(pid)) return Number(name);
+    if (!/^\d+$/.test(name)) continue;
+    const [stat, line] = await Promise.all(
+      ['stat', 'cmdline'].map((file) => readFile(`/proc/${name}/${file}`, 'utf8').catch(() => '')),
+    );
+    const isChild = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[1] === String(pid);
+    if (isChild && line?.includes('inference/child.ts')) return Number(name);
   }
-  throw new Error(`process ${pid} has no child`);
+  throw new Error(`process ${pid} has no inference process`);
 }

@@ -201,7 +201,7 @@ describe('a request that is wrong', () => {
 
 describe('a request that ends early', () => {
   test('by its deadline stops within a step, and the next one is served', async () => {
-    const { request } = await appOf({ limits: { ...LIMITS, requestTimeoutMs: 400 } });
+    const { request } = await appOf({ limits: { ...LIMITS, requestTimeoutMs: 100 } });
     const body = { direction: 'satellite_to_ground', location: under.covered, solver: 'rk4', steps: 100 };
     const problem = await problemOf(await request('/v1/synthesize', json(body)));
     expect(problem).toMatchObject({ status: 504, code: 'DEADLINE_EXCEEDED' });
