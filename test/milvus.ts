@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MilvusClient } from '@zilliz/milvus2-sdk-node';
 import { PROGRAM_DIR } from '../src/config.ts';
+import { freePort } from './free-port.ts';
 
 /** The real server, embedded: PyPI's `milvus`. */
 export interface MilvusServer {
@@ -26,8 +27,9 @@ export function hasMilvus(): boolean {
   return false;
 }
 
-/** Starts a server with data of its own on a free port, and waits until it answers. */
+/** Starts a server with data of its own on a free port, and waits until it answers; no two at a time, for some of its ports are fixed. */
 export async function startMilvus(): Promise<MilvusServer> {
+  const leave = await takeTurn();
   const dir = await mkdtemp(join(tmpdir(), 'geo2-milvus-'));
   const [port, metricsPort] = [await freePort(), await freePort()];
   const child = spawn(PROGRAM, ['--data', dir, '--proxy-port', String(port)], {
@@ -45,6 +47,7 @@ export async function startMilvus(): Promise<MilvusServer> {
     }
     endGroup(child, 'SIGKILL');
     await rm(dir, { recursive: true, force: true, maxRetries: 5 });
+    leave();
   };
   const deadline = performance.now() + START_MS;
   while (performance.now() < deadline && child.exitCode === null) {
@@ -52,6 +55,19 @@ export async function startMilvus(): Promise<MilvusServer> {
   }
   await stop();
   throw new Error(`Milvus did not answer at ${address}`);
+}
+
+/** Among all processes of this machine: whoever holds the name has the turn, and loses it when it ends. */
+async function takeTurn(): Promise<() => void> {
+  for (;;) {
+    const server = createServer();
+    const isMine = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen('\0geo2-test-milvus', () => resolve(true));
+    });
+    if (isMine) return () => void server.close();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
 }
 
 async function answers(address: string): Promise<boolean> {
@@ -74,13 +90,4 @@ function endGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
   } catch {
     // it has ended
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('a server has a port');
-  return address.port;
 }

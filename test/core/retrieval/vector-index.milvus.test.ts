@@ -16,7 +16,7 @@ describe.runIf(hasMilvus())('Milvus', { timeout: 300_000 }, () => {
   let server: MilvusServer | undefined;
   beforeAll(async () => {
     server = await startMilvus();
-  }, 120_000);
+  }, 300_000);
   afterAll(() => server?.stop(), 60_000);
 
   /** A collection of its own for each path. */
