@@ -50,16 +50,16 @@ try {
   ];
   // a circle of 5 km at steps of 35 m would hold them all: a share of the tiles as a prior leaves it of a larger region
   const near = Int32Array.from({ length: Math.floor(tiles / 10) }, (_, i) => Math.floor(tiles / 3) + i);
-  const any = { rowsPerTile: HEADINGS };
+  const everywhere = { rowsPerTile: HEADINGS };
   const conditions: [string, number, GroupSearchOptions][] = [
-    ['unknown_heading', 1, { k: K, rowsPerGroup: HEADINGS, rows: any }],
-    ['unknown_heading_48_hypotheses', HYPOTHESES, { k: K, rowsPerGroup: HEADINGS, rows: any }],
-    ['known_heading', 1, { k: K, rowsPerGroup: HEADINGS, rows: { ...any, orientation: 0 } }],
-    ['prior_of_a_tenth', 1, { k: K, rowsPerGroup: HEADINGS, rows: { ...any, tiles: near } }],
+    ['unknown_heading', 1, { k: K, rowsPerGroup: HEADINGS, rows: everywhere }],
+    ['unknown_heading_48_hypotheses', HYPOTHESES, { k: K, rowsPerGroup: HEADINGS, rows: everywhere }],
+    ['known_heading', 1, { k: K, rowsPerGroup: HEADINGS, rows: { ...everywhere, orientation: 0 } }],
+    ['prior_of_a_tenth', 1, { k: K, rowsPerGroup: HEADINGS, rows: { ...everywhere, tiles: near } }],
     [
       'prior_of_a_tenth_known_heading',
       1,
-      { k: K, rowsPerGroup: HEADINGS, rows: { ...any, tiles: near, orientation: 0 } },
+      { k: K, rowsPerGroup: HEADINGS, rows: { ...everywhere, tiles: near, orientation: 0 } },
     ],
   ];
   for (const [condition, queries, options] of conditions) {
