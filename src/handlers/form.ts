@@ -195,3 +195,10 @@ export function checkImageBytes(bytes: Uint8Array, maxImageBytes: number): void 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/** The image of a form that takes one. Throws INVALID_REQUEST. */
+export function onlyImage(images: readonly Uint8Array[]): Uint8Array {
+  const [image, second] = images;
+  if (image !== undefined && second === undefined) return image;
+  throw invalidInput([{ detail: 'is given more than once: one image a request', pointer: '#/image' }]);
+}

@@ -7,7 +7,7 @@ import type { Geolocate, GeolocateAnswer, GeolocateRequest } from '../core/geolo
 import type { Job, Jobs } from '../core/jobs/jobs.ts';
 import { requireScope } from './authentication.ts';
 import type { AppEnv } from './context.ts';
-import { type Form, type FormLimits, type Hold, withForm } from './form.ts';
+import { type Form, type FormLimits, type Hold, onlyImage, withForm } from './form.ts';
 import { toFeatureCollection } from './geojson.ts';
 import { type FetchImage, type GivenImage, imageOf, rawBody, readImage } from './image.ts';
 import { numbersText, numberText } from './query.ts';
@@ -305,11 +305,7 @@ function parseForm(form: Form, limits: FormLimits): Parsed {
       return { image: imageOf.bytes(form.image, limits), options: geolocateOptions.fromText(form.query) };
     case 'multipart': {
       const options = geolocateOptions.fromJson(form.options, form.pointerOf);
-      const [image, second] = form.images;
-      if (image === undefined || second !== undefined) {
-        throw invalidInput([{ detail: 'is given more than once: one photo a request', pointer: '#/image' }]);
-      }
-      return { image: imageOf.bytes(image, limits), options };
+      return { image: imageOf.bytes(onlyImage(form.images), limits), options };
     }
     case 'json': {
       const { image, ...options } = parseInput(JsonSchema, form.value, form.pointerOf);

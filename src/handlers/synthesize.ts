@@ -10,7 +10,7 @@ import { DIRECTIONS } from '../core/synthesis/flow.ts';
 import { noSynthesis, type Synthesize, type SynthesizeAnswer, type SynthesizeRequest } from '../core/synthesize.ts';
 import { requireScope } from './authentication.ts';
 import type { AppEnv } from './context.ts';
-import { type Form, type FormLimits, type Hold, withForm } from './form.ts';
+import { type Form, type FormLimits, type Hold, onlyImage, withForm } from './form.ts';
 import { within } from './geolocate.ts';
 import { type FetchImage, type GivenImage, imageOf, rawBody, readImage } from './image.ts';
 import type { FieldError } from './problems.ts';
@@ -337,11 +337,7 @@ function parseForm(form: Form, limits: FormLimits): Parsed {
       return { from: imageOf.bytes(form.image, limits), options: synthesizeOptions.fromText(form.query) };
     case 'multipart': {
       const options = synthesizeOptions.fromJson(form.options, form.pointerOf);
-      const [image, second] = form.images;
-      if (image === undefined || second !== undefined) {
-        throw invalidInput([{ detail: 'is given more than once: one image a request', pointer: '#/image' }]);
-      }
-      return { from: imageOf.bytes(image, limits), options };
+      return { from: imageOf.bytes(onlyImage(form.images), limits), options };
     }
     case 'json': {
       const { image, location, ...rest } = parseInput(JsonSchema, form.value, form.pointerOf);
