@@ -72,7 +72,8 @@ const SHA256 = 'geo2-sha256';
 const WRITE = 'geo2-write';
 
 /**
- * A store in a bucket of an S3 server. Large bodies go up in parts, each with its sha256; conditional writes are the server's.
+ * A store in a bucket of an S3 server. Large bodies go up in parts, each with its sha256; conditional writes are the server's: some
+ * (SeaweedFS 4.48) let two large ones through that end in one instant, and none two small ones, as pointers and manifests are.
  * What is read is compared: an object that went up in one piece with its sha256, any other with the checksum that the server
  * holds, where it holds one, and each with its length. A read that breaks goes on where it broke, in the same version.
  *
