@@ -54,8 +54,9 @@ export function parseMilvusUrl(url: string): { address: string; collection: stri
 }
 
 /**
- * Loads rows into a collection, which is replaced: a partition for each orientation, searched alone by queries of known heading.
- * Errors: INDEX_INVALID, STORE_FAILED (the server), CANCELED.
+ * Loads rows into a new collection: a partition for each orientation, searched alone by queries of known heading. What was loaded
+ * before a failure is dropped. Errors: STORE_CONFLICT (the collection exists: a version in use may be searched there), INDEX_INVALID,
+ * STORE_FAILED (the server), CANCELED.
  */
 export async function writeMilvusIndex(
   url: string,
@@ -69,7 +70,23 @@ export async function writeMilvusIndex(
   const dim = Math.max(MIN_WIDTH, width);
   await withClient(address, async (client) => {
     const name = { collection_name: collection };
-    await told(client.dropCollection(name));
+    if ((await told(client.hasCollection(name))).value === true) {
+      throw new Geo2Error(
+        'STORE_CONFLICT',
+        `${url} exists already, and a version in use may be searched there: name another collection for each version.`,
+        { data: { url } },
+      );
+    }
+    try {
+      await load(client);
+    } catch (error) {
+      await client.dropCollection(name).catch(() => {}); // the first error is the one to tell
+      throw error;
+    }
+  });
+
+  async function load(client: MilvusClient): Promise<void> {
+    const name = { collection_name: collection };
     await told(
       client.createCollection({
         ...name,
@@ -91,7 +108,7 @@ export async function writeMilvusIndex(
         : { index_type: 'HNSW', params: { M: 32, efConstruction: 256 } };
     await told(client.createIndex({ ...name, field_name: 'vector', metric_type: 'IP', ...index }));
     await told(client.loadCollectionSync({ ...name, replica_number: replicas, timeout: TIMEOUT_MS }));
-  });
+  }
 }
 
 async function insert(

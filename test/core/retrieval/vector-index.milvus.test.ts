@@ -55,6 +55,19 @@ describe.runIf(hasMilvus())('Milvus', { timeout: 300_000 }, () => {
     await Promise.all([milvus.close(), faiss.close()]);
   });
 
+  test('does not write over a collection that a version in use may be searched in', async () => {
+    const url = urlOf('in use');
+    await writeMilvusIndex(url, rowsInMemory({ width: 2, vectors: Float32Array.of(1, 0, 0, 1) }), { rowsPerTile: 1 });
+    const other = rowsInMemory({ width: 2, vectors: Float32Array.of(0, 1, 1, 0) });
+    await expect(writeMilvusIndex(url, other, { rowsPerTile: 1 })).rejects.toMatchObject({
+      code: 'STORE_CONFLICT',
+      message: expect.stringContaining('another collection for each version'),
+    });
+    const index = await openMilvusIndex(url);
+    expect(await index.search(Float32Array.of(1, 0), { k: 1 })).toMatchObject([{ row: 0 }]);
+    await index.close();
+  });
+
   test('says which collection is not there', async () => {
     await expect(openMilvusIndex(urlOf('nowhere'))).rejects.toMatchObject({
       code: 'FILE_MISSING',
