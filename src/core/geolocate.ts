@@ -71,7 +71,7 @@ export interface GeolocateAnswer {
     readonly capturedAt: { readonly start: string; readonly end: string } | null;
   };
   readonly model: { readonly name: string; readonly version: string };
-  /** Why the answer deserves less trust; the image's own reasons first. */
+  /** Why the answer deserves less trust; the image's own reasons first, `default_calibration` last. */
   readonly reasons: readonly string[];
   readonly timingMs: {
     readonly decode: number;
@@ -153,7 +153,7 @@ export function createGeolocate(deps: GeolocateDeps): Geolocate {
     return {
       ...answerOf(verdict, sought, { topK, confidence }),
       model: { name, version },
-      reasons: [...sought.query.reasons, ...doubts],
+      reasons: [...sought.query.reasons, ...doubts, ...calibrationDoubts(sought)],
       timingMs: { decode, queue, inference, search: search + (nowMs() - judgedAtMs), total: nowMs() - startedAtMs },
     };
   };
@@ -273,6 +273,12 @@ function verdictOf(
     headingSigmaDeg: region.calibration.headingSigmaDeg,
     ...options,
   });
+}
+
+/** Probability and radius are the model's default where the region that judges was not calibrated on queries of its own. */
+function calibrationDoubts({ hits }: Located): string[] {
+  const region = hits[0]?.region;
+  return region === undefined || region.calibration.fittedOnRegion === region.id ? [] : ['default_calibration'];
 }
 
 type Said = Omit<GeolocateAnswer, 'model' | 'reasons' | 'timingMs'>;

@@ -123,7 +123,8 @@ export const AnswerSchema = z
       .optional(),
     model: ModelNameSchema,
     reasons: z.array(z.string()).openapi({
-      description: 'Why the answer deserves less trust: blurry, dark, overexposed, narrow_fov, sky_or_ground_only, …',
+      description:
+        'Why the answer deserves less trust: blurry, dark, overexposed, narrow_fov, sky_or_ground_only, default_calibration, …',
     }),
     timingMs: z.object({
       decode: z.number(),

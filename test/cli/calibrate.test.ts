@@ -67,11 +67,17 @@ describe('geo2 calibrate', () => {
     expect(parsed.profiles.panorama?.tileSigmaM).toBeGreaterThan(3);
     expect(parsed.profiles.panorama?.tileSigmaM).toBeLessThan(14);
 
-    // the same in a new version of the region, whose checksums hold
+    const photo = ['locate', '--json', '--region', 'test', '--heading', '0', join(inside, '0.png')];
+    const reasonsOfAnswer = async () => JSON.parse((await geo2(photo, { env })).stdout).reasons;
+    expect(await reasonsOfAnswer()).toContain('default_calibration');
+
+    // the same in a new version of the region, whose checksums hold, and whose answers are judged by its own numbers
     const published = await geo2(['region', 'publish', 'test@fitted'], { env });
     expect(published.code, published.stderr).toBe(0);
     const bundle = join(files.storeDir, 'regions/test/fitted');
-    expect(JSON.parse(await readFile(join(bundle, 'calibration.json'), 'utf8'))).toEqual(calibration);
+    const own = { ...calibration, fittedOnRegion: 'test' };
+    expect(JSON.parse(await readFile(join(bundle, 'calibration.json'), 'utf8'))).toEqual(own);
+    expect(await reasonsOfAnswer()).not.toContain('default_calibration');
     const diagram = await readFile(join(bundle, 'calibration.svg'), 'utf8');
     expect(diagram).toBe(await readFile(join(files.root, 'fitted/calibration.svg'), 'utf8'));
     expect(diagram).toContain('(144 answers)');

@@ -14,6 +14,7 @@ import {
   type GeolocateRequest,
 } from '#core/geolocate.ts';
 import { DEFAULT_IMAGE_LIMITS } from '#core/image/limits.ts';
+import type { Calibration } from '#core/inference/manifest.ts';
 import { openOnnxModel } from '#core/inference/model.onnx.ts';
 import type { Model } from '#core/inference/model.ts';
 import type { Region } from '#core/retrieval/region.ts';
@@ -91,6 +92,20 @@ describe('geolocate', () => {
     for (const stage of Object.values(stages)) expect(stage).toBeGreaterThanOrEqual(0);
     expect(stages.inference).toBeGreaterThan(0);
     expect(total).toBeGreaterThanOrEqual(Object.values(stages).reduce((sum, stage) => sum + stage, 0) - 0.5);
+  });
+
+  test('says that it was judged by a default calibration, unless the region has its own', async () => {
+    const judgedBy = async (calibration: Partial<Calibration>, request: Partial<GeolocateRequest> = {}) =>
+      (await locate(memoryRegion(QUERY, { tiles: NEAR, calibration }), request)).reasons.filter(
+        (reason) => reason !== 'sky_or_ground_only', // the panorama has one colour
+      );
+    expect(await judgedBy({})).toEqual(['default_calibration']);
+    expect(await judgedBy({ notHereSimilarity: 1 })).toEqual(['weak_match', 'default_calibration']);
+    expect(await judgedBy({ fittedOnRegion: 'another' })).toEqual(['default_calibration']);
+    expect(await judgedBy({ fittedOnRegion: 'test' })).toEqual([]);
+    // where nothing was searched nothing was judged
+    const nowhere = { type: 'circle', center: [50, 50], radiusM: 100 } as const;
+    expect(await judgedBy({}, { prior: nowhere })).toEqual([]);
   });
 
   test('lists as many candidates as asked for, and no more than there are places', async () => {
@@ -203,7 +218,7 @@ describe('an answer that is not a match', () => {
 
   test('passes on why the image deserves less trust', async () => {
     const answer = await locate(memoryRegion(QUERY, { tiles: NEAR }), { image: photo, fovDeg: 20 });
-    expect(answer.reasons).toEqual(['narrow_fov', 'sky_or_ground_only']);
+    expect(answer.reasons).toEqual(['narrow_fov', 'sky_or_ground_only', 'default_calibration']);
   });
 });
 
@@ -292,6 +307,26 @@ describe('regions', () => {
     const answer = await createGeolocate(over(again, north))({ image: panorama, headingDeg: 0 });
     expect(answer).toMatchObject({ status: 'matched', region: { id: 'north' } });
     expect(answer.candidates).toHaveLength(1);
+  });
+
+  test('that overlap on grids of their own answer as one of them does', async () => {
+    const gridOf = (id: string, offsetM: number, loss: number): Region => {
+      const tiles = Array.from({ length: 100 }, (_, i) =>
+        tile(
+          `${id}-${i}`,
+          at(offsetM + (i % 10) * 35, offsetM + Math.floor(i / 10) * 35),
+          i === 44 ? 0.58 - loss : 0.4,
+        ),
+      );
+      return memoryRegion(QUERY, { id, tiles });
+    };
+    const [one, again] = [gridOf('one', 0, 0), gridOf('again', 12, 0.01)];
+    const ask = (...held: Region[]) => createGeolocate(over(...held))({ image: panorama, headingDeg: 0 });
+    const [alone, merged] = [await ask(one), await ask(one, again)];
+    expect(alone.probability).toBeGreaterThan(0.5);
+    expect(alone.probability).toBeLessThan(0.9); // where each rival counts
+    expect(merged).toEqual({ ...alone, timingMs: merged.timingMs });
+    expect(merged.candidates[0]).toMatchObject({ regionId: 'one', tileId: 'one-44' });
   });
 
   test('are none: out of coverage', async () => {

@@ -23,6 +23,8 @@ export interface TestRegion {
   /** One reference tile of each, west to east along the equator, apart from each other. */
   readonly colours: readonly Colour[];
   readonly modelVersion: string;
+  /** Steps of the grid by which the first tile lies east of the meridian. */
+  readonly eastSteps?: number;
   /** Of the model's embedding. */
   readonly width?: number;
 }
@@ -30,16 +32,17 @@ export interface TestRegion {
 /** Writes and publishes version 1; returns its folder. */
 export async function writeTestRegion(
   storeDir: string,
-  { id, colours, modelVersion, width = TINY_WIDTH }: TestRegion,
+  { id, colours, modelVersion, eastSteps = 0, width = TINY_WIDTH }: TestRegion,
 ): Promise<string> {
   const dir = join(storeDir, 'regions', id, '1');
   await mkdir(dir, { recursive: true });
+  const westDeg = eastSteps * STEP_DEG;
   const tiles = colours.map((colour, i) => ({
     id: `tile-${i}`,
     colour,
-    bounds: [i * STEP_DEG, 0, i * STEP_DEG + TILE_DEG, TILE_DEG] as const,
+    bounds: [westDeg + i * STEP_DEG, 0, westDeg + i * STEP_DEG + TILE_DEG, TILE_DEG] as const,
   }));
-  const extent = [0, 0, (colours.length - 1) * STEP_DEG + TILE_DEG, TILE_DEG] as const;
+  const extent = [westDeg, 0, westDeg + (colours.length - 1) * STEP_DEG + TILE_DEG, TILE_DEG] as const;
 
   const vectors = Float32Array.from(
     tiles.flatMap(({ colour }) => Array.from({ length: HEADINGS }, () => [...embeddingOf(colour, width)]).flat()),

@@ -4638,7 +4638,7 @@ export interface components {
             location?: components["schemas"]["Point"];
             model: components["schemas"]["ModelName"];
             probability: number;
-            /** @description Why the answer deserves less trust: blurry, dark, overexposed, narrow_fov, sky_or_ground_only, … */
+            /** @description Why the answer deserves less trust: blurry, dark, overexposed, narrow_fov, sky_or_ground_only, default_calibration, … */
             reasons: string[];
             region?: {
                 attribution: string;

@@ -28,6 +28,8 @@ export const CalibrationSchema = PosteriorCalibrationSchema.extend({
   source: z.string(),
   profiles: z.partialRecord(CalibrationProfileSchema, PosteriorCalibrationSchema.partial()).default({}),
   headingSigmaDeg: z.number().positive(),
+  /** The region whose own queries it was fitted on; a model's, and a region's copy of it, name none. */
+  fittedOnRegion: z.string().optional(),
 });
 
 const RelativePathSchema = z

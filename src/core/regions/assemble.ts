@@ -21,7 +21,7 @@ import { diskError, type EmbeddedTile, type MapChunk, readVectors, type TileChun
 const BoundsSchema = z.object({ west: z.number(), south: z.number(), east: z.number(), north: z.number() });
 
 /** What a bundle says of itself beside its content: noted when the work begins, so that a resumed build ends as one that was not. */
-export const RegionFactsSchema = z.object({
+export const BundleMetadataSchema = z.object({
   id: RegionIdSchema,
   version: VersionSchema,
   createdAt: z.string(),
@@ -40,7 +40,7 @@ export const RegionFactsSchema = z.object({
   calibration: CalibrationSchema,
 });
 
-export type RegionFacts = z.infer<typeof RegionFactsSchema>;
+export type BundleMetadata = z.infer<typeof BundleMetadataSchema>;
 
 /** Finished chunks and the folder that their files lie in. */
 export interface FinishedPart {
@@ -58,7 +58,7 @@ export interface WriteIndexOptions {
 }
 
 export interface AssembleOptions {
-  readonly facts: RegionFacts;
+  readonly metadata: BundleMetadata;
   /** In the order of the plan. */
   readonly parts: readonly FinishedPart[];
   /** For the bundle's files; made, and removed at the end. */
@@ -84,8 +84,8 @@ const OPEN_ARCHIVES = 16;
  * SOURCE_INVALID (no tile has imagery), STORE_CONFLICT (the version exists), STORE_FAILED, CANCELED.
  */
 export async function assembleRegion(options: AssembleOptions): Promise<RegionManifest> {
-  const { facts, parts, staging, store, signal, onWritten } = options;
-  const { id, version, createdAt, headings, calibration, model, zooms } = facts;
+  const { metadata, parts, staging, store, signal, onWritten } = options;
+  const { id, version, createdAt, headings, calibration, model, zooms } = metadata;
   const prefix = `regions/${id}/${version}`;
   const tiles = parts.flatMap((part) => part.tiles.flatMap((chunk) => chunk.tiles.map(placed)));
   const leftOut = parts.reduce((sum, part) => sum + part.tiles.reduce((of, chunk) => of + chunk.leftOut, 0), 0);
@@ -100,11 +100,11 @@ export async function assembleRegion(options: AssembleOptions): Promise<RegionMa
   await rm(staging, { recursive: true, force: true });
   await mkdir(staging, { recursive: true });
   try {
-    const rows = rowsOf(parts, { width: facts.embeddingWidth, rowCount: tiles.length * headings });
+    const rows = rowsOf(parts, { width: metadata.embeddingWidth, rowCount: tiles.length * headings });
     const index = await options.writeIndex(join(staging, FILES.index), rows, { rowsPerTile: headings, signal });
     await writeFile(join(staging, FILES.tiles), tilesParquet(tiles, headings));
     await writeImagery(join(staging, FILES.imagery), options);
-    await writeJson(join(staging, FILES.collection), collectionOf(facts, bounds));
+    await writeJson(join(staging, FILES.collection), collectionOf(metadata, bounds));
     await writeJson(join(staging, FILES.calibration), calibration);
 
     const paths = Object.values(FILES);
@@ -113,13 +113,13 @@ export async function assembleRegion(options: AssembleOptions): Promise<RegionMa
       id,
       version,
       createdAt,
-      licence: facts.licence,
-      attribution: facts.attribution,
-      capturedAt: facts.capturedAt ?? null,
+      licence: metadata.licence,
+      attribution: metadata.attribution,
+      capturedAt: metadata.capturedAt ?? null,
       model,
-      embeddingWidth: facts.embeddingWidth,
-      metresPerTile: facts.tileM,
-      overlap: facts.overlap,
+      embeddingWidth: metadata.embeddingWidth,
+      metresPerTile: metadata.tileM,
+      overlap: metadata.overlap,
       headings,
       tileCount: tiles.length,
       ...(leftOut === 0 ? {} : { leftOutTiles: leftOut }),
@@ -154,8 +154,8 @@ function rowsOf(parts: readonly FinishedPart[], about: Pick<VectorRows, 'width' 
   };
 }
 
-async function writeImagery(path: string, { facts, parts, signal }: AssembleOptions): Promise<void> {
-  const { id, attribution, bounds, zooms } = facts;
+async function writeImagery(path: string, { metadata, parts, signal }: AssembleOptions): Promise<void> {
+  const { id, attribution, bounds, zooms } = metadata;
   const archives = archivesOf(parts);
   const writer = await openPmtilesWriter(path);
   try {
@@ -200,8 +200,8 @@ function archivesOf(parts: readonly FinishedPart[]) {
   };
 }
 
-function collectionOf(facts: RegionFacts, bounds: Bounds): StacCollection {
-  const { id, licence, attribution, description, capturedAt, createdAt, zooms } = facts;
+function collectionOf(metadata: BundleMetadata, bounds: Bounds): StacCollection {
+  const { id, licence, attribution, description, capturedAt, createdAt, zooms } = metadata;
   return {
     type: 'Collection',
     stac_version: '1.1.0',

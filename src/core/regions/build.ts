@@ -5,7 +5,7 @@ import { canceled, Geo2Error } from '../errors.ts';
 import type { Model } from '../inference/model.ts';
 import { RegionIdSchema, type RegionManifest } from '../retrieval/region-manifest.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { assembleRegion, type RegionFacts, RegionFactsSchema, type WriteIndex } from './assemble.ts';
+import { assembleRegion, type BundleMetadata, BundleMetadataSchema, type WriteIndex } from './assemble.ts';
 import type { ImagerySource } from './imagery-source.ts';
 import { buildShard, type FinishedChunks, planShard, type Shard, type ShardPlan } from './shard.ts';
 import { storeShard } from './shard-store.ts';
@@ -35,7 +35,7 @@ export interface BuildRegionOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: BuildProgress) => void) | undefined;
   /** Told when parts of an earlier run are found. */
-  readonly onResume?: ((facts: { version: string }) => void) | undefined;
+  readonly onResume?: ((resumed: { version: string }) => void) | undefined;
 }
 
 export interface BuildProgress {
@@ -69,9 +69,9 @@ const WHOLE: Shard = { index: 1, count: 1 };
  */
 export async function buildRegion(options: BuildRegionOptions, deps: BuildRegionDeps): Promise<RegionManifest> {
   return inWork(options, async (dir) => {
-    const { facts, folder, chunks, report } = await work(dir, options, { ...deps, shard: WHOLE });
+    const { metadata, folder, chunks, report } = await work(dir, options, { ...deps, shard: WHOLE });
     const manifest = await assembleRegion({
-      facts,
+      metadata,
       parts: [{ dir, ...chunks }],
       staging: join(dir, 'bundle'),
       store: deps.store,
@@ -94,10 +94,10 @@ export async function buildRegionShard(
 ): Promise<{ tiles: number; leftOut: number }> {
   const { signal, shard } = options;
   return inWork(options, async (dir) => {
-    const { facts, folder, chunks, plan, report } = await work(dir, options, { ...deps, shard });
+    const { metadata, folder, chunks, plan, report } = await work(dir, options, { ...deps, shard });
     const onWritten = (done: number, total: number): void => report('writing', done, total);
     const part = { dir, ...chunks };
-    await storeShard(deps.store, { facts, shard, fingerprint: plan.fingerprint, part, onWritten, signal });
+    await storeShard(deps.store, { metadata, shard, fingerprint: plan.fingerprint, part, onWritten, signal });
     await folder.remove();
     return {
       tiles: chunks.tiles.reduce((sum, chunk) => sum + chunk.tiles.length, 0),
@@ -123,7 +123,7 @@ async function inWork<T>(
 }
 
 interface Worked {
-  readonly facts: RegionFacts;
+  readonly metadata: BundleMetadata;
   readonly folder: WorkFolder;
   readonly chunks: FinishedChunks;
   readonly plan: ShardPlan;
@@ -140,20 +140,20 @@ async function work(
   const plan = await planShard(source, asked, { shard, model, identity });
   const { folder, noted, resumed } = await openWorkFolder(dir, {
     plan: { id: options.id, shard, fingerprint: plan.fingerprint },
-    noted: factsOf(options, { model, plan, asked, createdAt: now().toISOString() }),
-    schema: RegionFactsSchema,
+    noted: metadataOf(options, { model, plan, asked, createdAt: now().toISOString() }),
+    schema: BundleMetadataSchema,
   });
   await refuseExisting(store, `regions/${noted.id}/${noted.version}`);
   if (resumed) options.onResume?.({ version: noted.version });
   const report = reporter(options.onProgress, now);
   const chunks = await buildShard({ ...asked, source, folder, plan, onProgress: report, signal }, [model, ...helpers]);
-  return { facts: noted, folder, chunks, plan, report };
+  return { metadata: noted, folder, chunks, plan, report };
 }
 
-function factsOf(
+function metadataOf(
   { id, version, licence, attribution, description, capturedAt }: BuildRegionOptions,
   { model, plan, asked, createdAt }: { model: Model; plan: ShardPlan; asked: Plan; createdAt: string },
-): RegionFacts {
+): BundleMetadata {
   const { calibration, name, version: modelVersion, embedding } = model.manifest;
   return {
     id,

@@ -35,7 +35,7 @@ export async function recalibrateRegion(
     throw new Geo2Error('STORE_CONFLICT', `${prefix} exists already: choose another name.`, { data: { key } });
   }
   const own = new Map([
-    [manifest.calibration.file, `${JSON.stringify(calibration, undefined, 2)}\n`],
+    [manifest.calibration.file, `${JSON.stringify({ ...calibration, fittedOnRegion: id }, undefined, 2)}\n`],
     [DIAGRAM_FILE, diagram],
   ]);
   const same = manifest.files.filter(({ path }) => !own.has(path));

@@ -9,14 +9,20 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { parseStoredJson } from '../storage/stored-json.ts';
 import type { VersionCache } from '../storage/version-cache.ts';
 import { type LocalVersion, openVersion } from '../storage/versioned.ts';
-import { assembleRegion, type FinishedPart, type RegionFacts, RegionFactsSchema, type WriteIndex } from './assemble.ts';
+import {
+  assembleRegion,
+  type BundleMetadata,
+  BundleMetadataSchema,
+  type FinishedPart,
+  type WriteIndex,
+} from './assemble.ts';
 import type { Shard } from './shard.ts';
 import { MapChunkSchema, TileChunkSchema } from './work-folder.ts';
 
 /** `manifest.json` of a part of a region that was built alone. */
 const ShardManifestSchema = z.object({
   schemaVersion: z.literal(1),
-  facts: RegionFactsSchema,
+  metadata: BundleMetadataSchema,
   shard: z.object({ index: z.int().positive(), count: z.int().positive() }),
   /** Of the whole plan: parts of one region have the same. */
   fingerprint: z.string(),
@@ -28,7 +34,7 @@ const ShardManifestSchema = z.object({
 type ShardManifest = z.infer<typeof ShardManifestSchema>;
 
 export interface StoreShardOptions {
-  readonly facts: RegionFacts;
+  readonly metadata: BundleMetadata;
   readonly shard: Shard;
   readonly fingerprint: string;
   readonly part: FinishedPart;
@@ -42,15 +48,15 @@ const nameOf = ({ index, count }: Shard): string => `${index}-of-${count}`;
 
 /** Writes a part's files, the manifest last; a part that was there before is replaced. Errors: STORE_FAILED, CANCELED. */
 export async function storeShard(store: ObjectStore, options: StoreShardOptions): Promise<void> {
-  const { facts, shard, fingerprint, part, onWritten, signal } = options;
-  const folder = `${prefixOf(facts)}/${nameOf(shard)}`;
+  const { metadata, shard, fingerprint, part, onWritten, signal } = options;
+  const folder = `${prefixOf(metadata)}/${nameOf(shard)}`;
   const files = [
     ...part.tiles.map(({ vectors }) => vectors),
     ...part.map.flatMap(({ archive }) => (archive === null ? [] : [archive])),
   ];
   const manifest: ShardManifest = {
     schemaVersion: 1,
-    facts,
+    metadata,
     shard: { ...shard },
     fingerprint,
     tiles: [...part.tiles],
@@ -129,11 +135,11 @@ async function assembleParts(
   }
   const createdAt =
     parts
-      .map(({ facts }) => facts.createdAt)
+      .map(({ metadata }) => metadata.createdAt)
       .sort()
-      .at(-1) ?? first.facts.createdAt;
-  const facts = { ...first.facts, createdAt };
-  return assembleRegion({ facts, parts, staging, store, writeIndex, onWritten, signal });
+      .at(-1) ?? first.metadata.createdAt;
+  const metadata = { ...first.metadata, createdAt };
+  return assembleRegion({ metadata, parts, staging, store, writeIndex, onWritten, signal });
 }
 
 /** Names of all parts in their order; FILE_MISSING where one is not there. */

@@ -87,7 +87,8 @@ const NEVER = 0.999;
  * 5. `headingSigmaDeg`, of all profiles together: the error of the headings that right answers found.
  */
 export function fitCalibration(samples: readonly CalibrationSample[], options: FitOptions): FittedCalibration {
-  const { base, source, metresPerTile, targets = [DEFAULT_TARGETS, MODEST_TARGETS] } = options;
+  const { source, metresPerTile, targets = [DEFAULT_TARGETS, MODEST_TARGETS] } = options;
+  const base = { ...options.base, fittedOnRegion: undefined }; // whose the new one is, who keeps it says
   const profiles: Partial<Record<CalibrationProfile, PosteriorCalibration>> = {};
   const reports: ProfileReport[] = [];
   for (const profile of PROFILES) {

@@ -1,10 +1,11 @@
-import { type Bounds, centreOf, nearestPoint, toBbox } from '../geo/bounds.ts';
+import { type Bounds, centreOf, nearestPoint } from '../geo/bounds.ts';
 import { createLocalFrame } from '../geo/local-frame.ts';
 import type { Prior } from '../geo/prior.ts';
 import { type LonLat, toRad, wrap360 } from '../geo/units.ts';
 import type { Hypothesis } from '../inference/manifest.ts';
 import type { HeadingProfile } from './heading.ts';
 import { boundsOfTile, type Region } from './region.ts';
+import { countTiles, withoutTwins } from './shared-ground.ts';
 import { partInside, rectangleAround, tilesTouched } from './tile-selection.ts';
 
 /** What is judged of a reference tile that a query was compared with. */
@@ -28,9 +29,9 @@ export interface Hit extends TileMatch {
 
 /** What a search found. */
 export interface Finding<Match extends TileMatch = TileMatch> {
-  /** Best first, each tile once. */
+  /** Best first, each tile once; of regions that overlap, each ground once. */
   readonly hits: readonly Match[];
-  /** Tiles that competed, also those that are not among the hits. */
+  /** Tiles that competed, also those that are not among the hits; the same ground in two regions is one. */
   readonly searchedTiles: number;
 }
 
@@ -79,7 +80,7 @@ export async function searchScopes(scopes: readonly Scope[], search: Search): Pr
   const hits = (scopes.length > 1 ? withoutTwins(ranked) : ranked).slice(0, MAX_HITS);
   return {
     hits: search.aligned ? hits : await withHeadings(hits, search),
-    searchedTiles: scopes.reduce((sum, { region, tiles }) => sum + (tiles?.length ?? region.tiles.count), 0),
+    searchedTiles: await countTiles(scopes, search.signal),
   };
 }
 
@@ -125,19 +126,6 @@ function cameraOf(bounds: Bounds, { rightM, aheadM }: Hypothesis, upDeg: number)
   return frame.toLonLat({
     eastM: -(rightM * cosine + aheadM * sine),
     northM: -(aheadM * cosine - rightM * sine),
-  });
-}
-
-/** Overlapping regions may hold the same tile of ground: the better one stays. */
-function withoutTwins(hits: readonly Hit[]): Hit[] {
-  const seen = new Set<string>();
-  return hits.filter((hit) => {
-    const place = toBbox(hit.bounds)
-      .map((edge) => edge.toFixed(6))
-      .join(',');
-    if (seen.has(place)) return false;
-    seen.add(place);
-    return true;
   });
 }
 

@@ -32,7 +32,10 @@ const REASONS = {
   sky_or_ground_only: 'The photo shows little besides sky or ground.',
   several_places: 'Another place fits nearly as well.',
   weak_match: 'No place stands out clearly.',
+  heading_needed: 'The map holds one orientation only: say which way the photo looks.',
   heading_conflict: 'The heading that was given does not agree with what the photo shows.',
+  default_calibration:
+    'Probability and radius are the model’s defaults: nobody has calibrated this region with photos of its own.',
 };
 
 /** A reason this page does not know is still shown, as words.
