@@ -96,12 +96,19 @@ describe('a region of a PMTiles archive', () => {
   );
 
   test(
-    'that was killed in the middle goes on, and is the same byte for byte',
+    'that was killed in the middle goes on, is the same byte for byte, and nobody can build beside it',
     async () => {
       const { child, ended } = start(build('killed', '--version', 'v1'), { env });
       const work = join(files.root, 'builds/killed');
       const finished = async () => (await readdir(work).catch(() => [])).filter((name) => /^tiles-.*json$/.test(name));
       await expect.poll(async () => (await finished()).length, { timeout: 60_000, interval: 5 }).toBeGreaterThan(2);
+      // while it is at work, whoever builds the same is told who does, and spoils nothing
+      child.kill('SIGSTOP');
+      const second = await geo2(build('killed', '--version', 'v2'), { env });
+      expect(second).toMatchObject({ code: 1, stdout: '' });
+      expect(second.stderr).toMatch(
+        /builds\/killed is in use: process \d+ on \S+ builds there\. Wait until it has ended .* --work/,
+      );
       child.kill('SIGKILL');
       await ended;
       const before = await finished();

@@ -11,6 +11,7 @@ import { buildShard, type FinishedChunks, planShard, type Shard, type ShardPlan 
 import { storeShard } from './shard-store.ts';
 import { type Area, MAX_OVERLAP } from './tile-grid.ts';
 import { openWorkFolder, type WorkFolder } from './work-folder.ts';
+import { whileLocked } from './work-lock.ts';
 
 export interface BuildRegionOptions {
   readonly source: ImagerySource;
@@ -65,7 +66,8 @@ const WHOLE: Shard = { index: 1, count: 1 };
 /**
  * Imagery to a region bundle in the store, complete or not at all: the manifest is written last. The pointer is left alone. What
  * was finished before a kill is found in `work` and not made again. Errors: SOURCE_INVALID, INVALID_REQUEST (options),
- * STORE_CONFLICT (the version exists), STORE_FAILED (a full disk), those of the model and the store.
+ * STORE_CONFLICT (the version exists, another build works in the same folder), STORE_FAILED (a full disk), those of the model
+ * and the store.
  */
 export async function buildRegion(options: BuildRegionOptions, deps: BuildRegionDeps): Promise<RegionManifest> {
   return inWork(options, async (dir) => {
@@ -106,14 +108,14 @@ export async function buildRegionShard(
   });
 }
 
-/** In the folder that was named, or in one that goes whatever happens. */
+/** In the folder that was named, which has one build at a time, or in one that goes whatever happens. */
 async function inWork<T>(
   { work: named, signal }: Pick<BuildRegionOptions, 'work' | 'signal'>,
   run: (dir: string) => Promise<T>,
 ): Promise<T> {
   const dir = named ?? (await mkdtemp(join(tmpdir(), 'geo2-region-')));
   try {
-    return await run(dir);
+    return await (named === undefined ? run(dir) : whileLocked(dir, () => run(dir)));
   } catch (error) {
     // libraries say AbortError
     throw signal?.aborted === true ? canceled(signal) : error;

@@ -18,6 +18,7 @@ import {
 } from './assemble.ts';
 import type { Shard } from './shard.ts';
 import { MapChunkSchema, TileChunkSchema } from './work-folder.ts';
+import { whileLocked } from './work-lock.ts';
 
 /** `manifest.json` of a part of a region that was built alone. */
 const ShardManifestSchema = z.object({
@@ -95,16 +96,18 @@ export async function mergeRegion(
   writeIndex: WriteIndex,
 ): Promise<RegionManifest> {
   const prefix = prefixOf({ id, version });
-  const names = await partsOf(store, prefix);
-  const opened: LocalVersion[] = [];
-  try {
-    for (const name of names) opened.push(await openVersion(store, prefix, { version: name, cache, signal }));
-    const manifest = await assembleParts(store, opened, { id, version, staging, onWritten, signal }, writeIndex);
-    await store.deleteFolder(prefix);
-    return manifest;
-  } finally {
-    for (const part of opened) await part.release?.();
-  }
+  return whileLocked(staging, async () => {
+    const names = await partsOf(store, prefix);
+    const opened: LocalVersion[] = [];
+    try {
+      for (const name of names) opened.push(await openVersion(store, prefix, { version: name, cache, signal }));
+      const manifest = await assembleParts(store, opened, { id, version, staging, onWritten, signal }, writeIndex);
+      await store.deleteFolder(prefix);
+      return manifest;
+    } finally {
+      for (const part of opened) await part.release?.();
+    }
+  });
 }
 
 async function assembleParts(
