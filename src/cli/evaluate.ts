@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { readViewSetQueries, type ViewSetQuery } from '../core/regions/view-set.ts';
 import type { Engine } from '../engine.ts';
 import { RegionIdSchema } from '../handlers/schemas.ts';
@@ -8,9 +8,10 @@ import { withEngine } from './engine.ts';
 import { CONDITIONS, type ConditionName, isAskable, present } from './evaluation/conditions.ts';
 import { type Covers, coveredBy, type Outcome, outcomeOf } from './evaluation/outcome.ts';
 import { faultOfImage, readQueryImage } from './evaluation/query-image.ts';
-import { type ReportRow, reportTable, reportText, rowsOf } from './evaluation/rows.ts';
+import { reportTable, reportText, rowsOf, statedOf } from './evaluation/rows.ts';
 import { EXIT, Failure, UsageError } from './failure.ts';
 import { createProgress } from './progress.ts';
+import { reliabilityDiagram } from './reliability-diagram.ts';
 import { count } from './table.ts';
 import { checked, wholeOption, wordOption } from './values.ts';
 
@@ -24,6 +25,7 @@ const options = {
   },
   limit: { type: 'string', value: 'N', help: 'ask only the first N queries of each kind' },
   out: { type: 'string', value: 'FILE', help: 'write the rows as JSON to this file' },
+  diagrams: { type: 'string', value: 'DIR', help: 'write a reliability diagram of each split and condition, SVG' },
 } as const;
 
 const spec = {
@@ -40,6 +42,14 @@ random angle), near300 (within 300 m of a known point), photo, photo_unknown_hea
     'geo2 evaluate my-photos --condition photo --condition photo_unknown_heading --out report.json',
   ],
 } as const satisfies CommandSpec;
+
+/** The answers to one split under one condition. */
+interface Measured {
+  readonly system: string;
+  readonly split: string;
+  readonly condition: ConditionName;
+  readonly outcomes: readonly Outcome[];
+}
 
 interface Task {
   readonly query: ViewSetQuery;
@@ -62,9 +72,11 @@ export const evaluate: Command = {
     if (tasks.length === 0) {
       throw new Failure('SOURCE_INVALID', `${dir} has no query that ${wanted.join(', ')} can ask (see queries.csv).`);
     }
-    const rows = await withEngine(context, { region, needsRegion: true }, (engine) =>
+    const measured = await withEngine(context, { region, needsRegion: true }, (engine) =>
       measure(tasks, { dir, engine, context }),
     );
+    const rows = measured.flatMap(({ outcomes, ...about }) => rowsOf(outcomes, about));
+    if (values.diagrams !== undefined) await writeDiagrams(values.diagrams, measured);
     if (values.out !== undefined) {
       await mkdir(dirname(resolve(values.out)), { recursive: true });
       await writeFile(values.out, reportText(rows));
@@ -90,7 +102,7 @@ function tasksOf(
 async function measure(
   tasks: readonly Task[],
   { dir, engine, context }: { dir: string; engine: Engine; context: CommandContext },
-): Promise<ReportRow[]> {
+): Promise<Measured[]> {
   const { stderr, nowMs, signal } = context;
   const ids = engine.regions.list().map(({ id }) => id);
   const { regions } = await engine.regions.hold(ids, { signal }); // until the engine stops
@@ -119,11 +131,17 @@ async function measure(
     const [first] = group;
     if (first === undefined) return [];
     const { condition, query } = first.about;
-    return rowsOf(
-      group.map(({ outcome }) => outcome),
-      { system: engine.model.manifest.name, split: query.split, condition },
-    );
+    const outcomes = group.map(({ outcome }) => outcome);
+    return [{ system: engine.model.manifest.name, split: query.split, condition, outcomes }];
   });
+}
+
+async function writeDiagrams(dir: string, measured: readonly Measured[]): Promise<void> {
+  await mkdir(dir, { recursive: true });
+  for (const { split, condition, outcomes } of measured) {
+    const diagram = reliabilityDiagram(statedOf(outcomes), `${split}, ${condition}`);
+    await writeFile(join(dir, `${split.replaceAll(/[^\w-]/g, '_')}-${condition}.svg`), diagram);
+  }
 }
 
 const SHOWN_FAILURES = 10;

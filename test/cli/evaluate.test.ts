@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -45,7 +45,8 @@ interface Row {
 describe('geo2 evaluate', () => {
   test('holds the engine’s answers against the truth, condition by condition', async () => {
     const out = join(files.root, 'reports/report.json');
-    const args = ['evaluate', dir, '--region', 'test', '--out', out, '--json'];
+    const diagrams = join(files.root, 'reports/diagrams');
+    const args = ['evaluate', dir, '--region', 'test', '--out', out, '--diagrams', diagrams, '--json'];
     const { code, stdout, stderr } = await geo2(args, { env });
     expect(code, stderr).toBe(0);
     const rows: Row[] = JSON.parse(stdout);
@@ -66,6 +67,8 @@ describe('geo2 evaluate', () => {
     expect(value('elsewhere', 'near300', 'out_of_coverage')).toEqual([100, 1]);
     expect(value('town', 'near300', 'top1_right')).toEqual([100, 6]); // the prior leaves out the tile it would confuse
     expect(stderr).toContain('33 questions answered');
+    expect(await readFile(join(diagrams, 'town-aligned.svg'), 'utf8')).toContain('(6 answers)');
+    expect(await readdir(diagrams)).toHaveLength(new Set(rows.map((row) => `${row.split} ${row.condition}`)).size);
   });
 
   test('prints a table, of some conditions only', async () => {

@@ -46,7 +46,8 @@ def evaluate_suite(config_path: Path, seed: int, out: Path, model: Path | None) 
         run_engine(["region", "build", "--from", str(out / "world" / name), "--id", region, "--publish"], store, folder)
         for split in [name, *outside]:
             report = out / f"engine-{name}-{split}.json"
-            run_engine(["evaluate", str(out / "world" / split), "--region", region, "--out", str(report)], store, folder)
+            asked = ["evaluate", str(out / "world" / split), "--region", region, "--out", str(report)]
+            run_engine([*asked, "--diagrams", str(out / "diagrams" / name)], store, folder)
             answered = json.loads(report.read_text())
             rows += [row | {"split": split if split == name else f"{split}_of_{name}"} for row in answered]
             write_report(out / "report.json", rows)

@@ -26,7 +26,7 @@ export function rowsOf(
   const add = (metric: string, value: number, n: number, { low, high }: Interval): void => {
     rows.push({ ...about, task: 'geolocate', metric, value: rounded(value), n, ci95: [rounded(low), rounded(high)] });
   };
-  const share = (metric: string, among: readonly Outcome[], holds: (outcome: Outcome) => boolean): void => {
+  const share = <T>(metric: string, among: readonly T[], holds: (one: T) => boolean): void => {
     if (among.length === 0) return;
     const successes = among.filter(holds).length;
     const { low, high } = wilson(successes, among.length);
@@ -48,11 +48,17 @@ export function rowsOf(
   const matched = inside.filter(({ status }) => status === 'matched');
   share('top1_right', inside, ({ right }) => right);
   share('matched_right', matched, ({ right }) => right);
+  share(
+    'right_matched',
+    inside.filter(({ right }) => right),
+    ({ status }) => status === 'matched',
+  );
   const errorsM = defined(matched.map(({ errorM }) => errorM));
   for (const [name, at] of PERCENTILES) percentile(`error_m_${name}`, errorsM, at);
   share('radius68_coverage', matched, ({ withinRadius }) => withinRadius === true);
   const headings = defined(matched.filter(({ right }) => right).map(({ headingErrorDeg }) => headingErrorDeg));
   percentile('heading_error_deg_p50', headings, 0.5);
+  share('heading_within10', headings, (errorDeg) => errorDeg <= 10);
 
   share(
     'false_match',
@@ -60,13 +66,18 @@ export function rowsOf(
     ({ status }) => status === 'matched',
   );
 
-  const stated = outcomes.filter(({ truth, status }) => truth !== 'unknown' && status !== 'out_of_coverage');
+  const stated = statedOf(outcomes);
   if (stated.length > 0) add('ece', calibrationError(stated), stated.length, bootstrap(stated, calibrationError));
 
   const latencies = outcomes.map(({ latencyMs }) => latencyMs);
   percentile('latency_ms_p50', latencies, 0.5);
   percentile('latency_ms_p95', latencies, 0.95);
   return rows;
+}
+
+/** The outcomes whose stated probability can be held against a truth. */
+export function statedOf(outcomes: readonly Outcome[]): Outcome[] {
+  return outcomes.filter(({ truth, status }) => truth !== 'unknown' && status !== 'out_of_coverage');
 }
 
 const PERCENTILES = [

@@ -36,11 +36,22 @@ describe('the rows of a report', () => {
       out_of_coverage: [0, 8],
       top1_right: [75, 4],
       matched_right: [66.667, 3],
+      right_matched: [66.667, 3],
       error_m_p50: [30, 3],
       radius68_coverage: [33.333, 3],
       false_match: [25, 4],
       latency_ms_p50: [30, 8],
     });
+  });
+
+  test('judge a heading only where the place is right', () => {
+    const values = valuesOf([
+      { ...matched(5, 20), headingErrorDeg: 4 },
+      { ...matched(5, 20), headingErrorDeg: 10 },
+      { ...matched(5, 20), headingErrorDeg: 30 },
+      { ...matched(500, 20, false), headingErrorDeg: 1 },
+    ]);
+    expect(values).toMatchObject({ heading_error_deg_p50: [10, 3], heading_within10: [66.667, 3] });
   });
 
   test('leave out what was measured on nothing', () => {
