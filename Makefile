@@ -10,10 +10,10 @@ EXAMPLES ?= 500
 NODE := node_modules/.bin/node
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-all demo test fuzz overload bench webhooks-bench reload-bench evaluate train-mini faults
+.PHONY: help setup setup-all demo test fuzz overload bench webhooks-bench regions-bench region-memory-bench reload-bench evaluate train-mini faults
 
 help: ## what can be done here
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
 
 setup: ## install what the demo needs (idempotent)
 	@bash scripts/setup.sh service
@@ -35,6 +35,14 @@ overload: setup ## ten times what the service can do, for a minute; counts and b
 
 bench: setup-all ## benchmarks; a table and bench/results/*.json
 	@$(NODE) bench/run.ts
+
+regions-bench: setup-all ## regions: build throughput, search of 100,000 tiles, Milvus against FAISS (half an hour); bench/results/
+	@$(NODE) bench/region-build.ts
+	@$(NODE) bench/region-search.ts
+	@$(NODE) bench/milvus.ts
+
+region-memory-bench: setup ## memory of a region build of 100,000 tiles; bench/results/region-memory.json
+	@$(NODE) bench/region-memory.ts
 
 reload-bench: setup ## 50 publications and roll-backs under load; bench/results/reload.json
 	@$(NODE) bench/reload.ts

@@ -144,6 +144,12 @@ const EnvironmentSchema = z.object({
     .min(32, 'must have 32 characters or more; `openssl rand -base64 32` makes one')
     .optional(),
   GEO2_LOG_LEVEL: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  MILVUS_TOKEN: z.string().optional(),
+  MILVUS_USER: z
+    .string()
+    .regex(/^[^:]+$/, 'must be a name without a colon')
+    .optional(),
+  MILVUS_PASSWORD: z.string().optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: z
     .url({ protocol: /^https?$/, error: 'must be the address of an OTLP/HTTP receiver, such as http://127.0.0.1:4318' })
     .optional(),
@@ -173,6 +179,8 @@ export interface Config {
   readonly threads: number;
   readonly device: 'cpu' | 'cuda';
   readonly vectorIndex: 'auto' | 'faiss' | 'exact';
+  /** `user:password`, or a key, of the Milvus servers that hold regions. */
+  readonly milvus: { readonly token?: string | undefined };
   /** Images that may wait for the model. */
   readonly maxQueue: number;
   readonly maxImageBytes: number;
@@ -256,6 +264,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       'needs GEO2_DATABASE_URL: without it the database is embedded, and one process (role all) has it alone';
     problems.push({ name: 'GEO2_ROLE', problem });
   }
+  if ((given.MILVUS_USER === undefined) !== (given.MILVUS_PASSWORD === undefined)) {
+    const [name, other] =
+      given.MILVUS_USER === undefined ? ['MILVUS_PASSWORD', 'MILVUS_USER'] : ['MILVUS_USER', 'MILVUS_PASSWORD'];
+    problems.push({ name, problem: `needs ${other} beside it` });
+  }
   if (!parsed.success || problems.length > 0) throw invalid(problems, given);
 
   const found = parsed.data;
@@ -277,6 +290,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     threads: found.GEO2_THREADS,
     device: found.GEO2_DEVICE,
     vectorIndex: found.GEO2_VECTOR_INDEX,
+    milvus: {
+      token:
+        found.MILVUS_TOKEN ??
+        (found.MILVUS_USER === undefined ? undefined : `${found.MILVUS_USER}:${found.MILVUS_PASSWORD}`),
+    },
     maxQueue: found.GEO2_MAX_QUEUE,
     maxImageBytes: found.GEO2_MAX_IMAGE_BYTES,
     maxPixels: found.GEO2_MAX_PIXELS,
@@ -315,7 +333,12 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
 const READ_ELSEWHERE: ReadonlySet<string> = new Set(['GEO2_URL', 'GEO2_API_KEY']);
 
 /** Their values are not repeated in messages. */
-const SECRET: ReadonlySet<string> = new Set(['GEO2_DATABASE_URL', 'GEO2_SECRET_KEY']);
+const SECRET: ReadonlySet<string> = new Set([
+  'GEO2_DATABASE_URL',
+  'GEO2_SECRET_KEY',
+  'MILVUS_TOKEN',
+  'MILVUS_PASSWORD',
+]);
 
 /** Who can be reached by others asks them for a key, unless its operator has said that none is needed. */
 function withoutKey(requireKey: 'true' | 'false' | undefined, host: string): Config['withoutKey'] {

@@ -95,7 +95,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
   const store = await openObjectStore(config.storeUrl, config);
   const cache = openVersionCache(config);
   const models = await openModelStore(config);
-  const { openIndex, index } = await chooseIndex(config.vectorIndex, logger);
+  const { openIndex, index } = await chooseIndex(config, logger);
   const limits = { ...DEFAULT_IMAGE_LIMITS, maxBytes: config.maxImageBytes, maxPixels: config.maxPixels };
   const admission = createAdmission({ maxImages: config.maxQueue + MAX_RUNNING, nowMs });
   const viewAdmission = createAdmission({ maxImages: MAX_SYNTHESES, nowMs });

@@ -4,17 +4,17 @@ import { Geo2Error } from './core/errors.ts';
 import type { OpenIndex } from './core/retrieval/region.ts';
 
 /** A region that a server holds is searched there; what it needs is loaded with the first such region. */
-function orOfServer(openFile: OpenIndex): OpenIndex {
+function orOfServer(openFile: OpenIndex, credentials: Config['milvus']): OpenIndex {
   return async (path, facts) => {
     if (facts?.servedBy === undefined) return openFile(path, facts);
     const { openMilvusIndex } = await import('./core/retrieval/vector-index.milvus.ts');
-    return openMilvusIndex(facts.servedBy.url);
+    return openMilvusIndex(facts.servedBy.url, { credentials });
   };
 }
 
 /** FAISS where its binding is built, else the exact index, which says so. */
 export async function chooseIndex(
-  asked: Config['vectorIndex'],
+  { vectorIndex: asked, milvus }: Pick<Config, 'vectorIndex' | 'milvus'>,
   logger: Pick<Logger, 'warn'>,
 ): Promise<{ openIndex: OpenIndex; index: 'faiss' | 'exact' }> {
   if (asked !== 'exact') {
@@ -22,7 +22,7 @@ export async function chooseIndex(
       const { openFaissIndex } = await import('./core/retrieval/vector-index.faiss.ts');
       const { faissVersion } = await import('#native/faiss');
       faissVersion(); // the binding is loaded at its first use: here, while there is another way
-      return { openIndex: orOfServer((path) => openFaissIndex(path)), index: 'faiss' };
+      return { openIndex: orOfServer((path) => openFaissIndex(path), milvus), index: 'faiss' };
     } catch (cause) {
       if (asked === 'faiss') {
         throw new Geo2Error('INDEX_INVALID', 'FAISS is asked for, and its binding is not built: run `make setup`.', {
@@ -33,5 +33,5 @@ export async function chooseIndex(
     }
   }
   const { openExactIndex } = await import('./core/retrieval/vector-index.exact.ts');
-  return { openIndex: orOfServer((path) => openExactIndex(path)), index: 'exact' };
+  return { openIndex: orOfServer((path) => openExactIndex(path), milvus), index: 'exact' };
 }

@@ -68,6 +68,8 @@ describe('with variables', () => {
       GEO2_RATE_LIMIT: '100/10',
       GEO2_MAX_CONCURRENT: '5',
       GEO2_LOG_LEVEL: 'warn',
+      MILVUS_USER: 'geo2',
+      MILVUS_PASSWORD: 'secret',
       OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318',
       OTEL_SERVICE_NAME: 'geo2-eu',
       HOST: '0.0.0.0',
@@ -86,6 +88,7 @@ describe('with variables', () => {
       threads: 3,
       device: 'cuda',
       vectorIndex: 'exact',
+      milvus: { token: 'geo2:secret' },
       maxQueue: 7,
       maxImageBytes: 1_000_000,
       maxPixels: 2_000_000,
@@ -167,6 +170,16 @@ describe('keys', () => {
     expect(message).not.toMatch(/a short secret/);
     const key = 'x'.repeat(32);
     expect(readConfig({ GEO2_SECRET_KEY: key }).secretKey).toBe(key);
+  });
+
+  test('of Milvus are a token, or a user and a password', () => {
+    expect(readConfig({ MILVUS_TOKEN: 'a-key' }).milvus).toEqual({ token: 'a-key' });
+    expect(readConfig({ MILVUS_USER: 'geo2', MILVUS_PASSWORD: 'a:b' }).milvus).toEqual({ token: 'geo2:a:b' });
+    expect(readConfig({}).milvus).toEqual({ token: undefined });
+    expect(problemOf({ MILVUS_USER: 'geo2' }).message).toMatch(/MILVUS_USER="geo2": needs MILVUS_PASSWORD beside it/);
+    const { message } = problemOf({ MILVUS_PASSWORD: 'hidden' });
+    expect(message).toMatch(/MILVUS_PASSWORD: needs MILVUS_USER beside it/);
+    expect(message).not.toContain('hidden');
   });
 
   test('a password is not repeated where its address is wrong', () => {

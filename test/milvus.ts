@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { MilvusClient } from '@zilliz/milvus2-sdk-node';
 import { PROGRAM_DIR } from '../src/config.ts';
 import { freePort } from './free-port.ts';
@@ -13,6 +14,8 @@ import { freePort } from './free-port.ts';
 export interface MilvusServer {
   /** `host:port` */
   readonly address: string;
+  /** PEM of what a server that speaks TLS is known by. */
+  readonly certificate: string | undefined;
   stop(): Promise<void>;
 }
 
@@ -27,12 +30,19 @@ export function hasMilvus(): boolean {
   return false;
 }
 
-/** Starts a server with data of its own on a free port, and waits until it answers; no two at a time, for some of its ports are fixed. */
-export async function startMilvus(): Promise<MilvusServer> {
+/** Whom a server that asks for credentials knows from the beginning. */
+export const MILVUS_ROOT = 'root:Milvus';
+
+/**
+ * Starts a server with data of its own on a free port, and waits until it answers; no two at a time, for some of its ports are
+ * fixed. A guarded one speaks TLS and asks for credentials.
+ */
+export async function startMilvus({ guarded = false } = {}): Promise<MilvusServer> {
   const leave = await takeTurn();
   const dir = await mkdtemp(join(tmpdir(), 'geo2-milvus-'));
   const [port, metricsPort] = [await freePort(), await freePort()];
-  const child = spawn(PROGRAM, ['--data', dir, '--proxy-port', String(port)], {
+  const certificate = guarded ? await makeCertificate(dir) : undefined;
+  const child = spawn(PROGRAM, ['--data', dir, '--proxy-port', String(port), ...(guarded ? guardedBy(dir) : [])], {
     env: { ...process.env, METRICS_PORT: String(metricsPort) },
     stdio: 'ignore',
     detached: true,
@@ -51,7 +61,7 @@ export async function startMilvus(): Promise<MilvusServer> {
   };
   const deadline = performance.now() + START_MS;
   while (performance.now() < deadline && child.exitCode === null) {
-    if (await answers(address)) return { address, stop };
+    if (await answers(address, certificate)) return { address, certificate, stop };
   }
   await stop();
   throw new Error(`Milvus did not answer at ${address}`);
@@ -70,8 +80,10 @@ async function takeTurn(): Promise<() => void> {
   }
 }
 
-async function answers(address: string): Promise<boolean> {
-  const client = new MilvusClient({ address, timeout: 2_000, maxRetries: 0, logLevel: 'none' });
+async function answers(address: string, certificate: string | undefined): Promise<boolean> {
+  const guard =
+    certificate === undefined ? {} : { ssl: true, tls: { rootCert: Buffer.from(certificate) }, token: MILVUS_ROOT };
+  const client = new MilvusClient({ address, timeout: 2_000, maxRetries: 0, logLevel: 'none', ...guard });
   try {
     await client.connectPromise;
     return (await client.checkHealth()).isHealthy;
@@ -81,6 +93,19 @@ async function answers(address: string): Promise<boolean> {
   } finally {
     await client.closeConnection();
   }
+}
+
+const guardedBy = (dir: string): string[] => [
+  ...['--authorization-enabled', 'true', '--tls-mode', '1'],
+  ...['--server-pem-path', join(dir, 'server.pem'), '--server-key-path', join(dir, 'server.key')],
+];
+
+async function makeCertificate(dir: string): Promise<string> {
+  const [key, pem] = [join(dir, 'server.key'), join(dir, 'server.pem')];
+  const subject = ['-subj', '/CN=milvus', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const files = ['-keyout', key, '-out', pem, '-days', '2'];
+  await promisify(execFile)('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...files, ...subject]);
+  return readFile(pem, 'utf8');
 }
 
 function endGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {

@@ -9,9 +9,9 @@ import { wordOption } from './values.ts';
  */
 export async function indexWriter(
   asked: string | undefined,
-  { vectorIndex }: Pick<Config, 'vectorIndex'>,
+  { vectorIndex, milvus }: Pick<Config, 'vectorIndex' | 'milvus'>,
 ): Promise<WriteIndex> {
-  if (asked?.startsWith('milvus://') === true) return milvusWriter(asked);
+  if (asked?.startsWith('milvus') === true) return milvusWriter(asked, milvus);
   const kind = wordOption('--index', asked ?? 'auto', ['auto', 'flat', 'ivf']);
   const { isBuilt } = await import('#native/faiss');
   if (kind === 'flat' || (kind === 'auto' && (vectorIndex === 'exact' || !isBuilt()))) return writeFlatRegionIndex;
@@ -19,12 +19,12 @@ export async function indexWriter(
   return (path, rows, options) => writeRegionIndex(path, rows, { kind, ...options });
 }
 
-async function milvusWriter(url: string): Promise<WriteIndex> {
+async function milvusWriter(url: string, credentials: Config['milvus']): Promise<WriteIndex> {
   const { parseMilvusUrl, writeMilvusIndex } = await import('../core/retrieval/vector-index.milvus.ts');
   parseMilvusUrl(url);
   return async (path, rows, options) => {
     const facts = await writeFlatRegionIndex(path, rows);
-    await writeMilvusIndex(url, rows, options);
+    await writeMilvusIndex(url, rows, { ...options, credentials });
     return { ...facts, servedBy: { type: 'milvus', url } };
   };
 }

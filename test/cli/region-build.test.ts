@@ -129,6 +129,47 @@ describe('geo2 region build', () => {
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('must hold one GeoJSON Polygon') });
   });
 
+  test.each([
+    ['south above north', '24,61,25,60', /--area.*south is above north: a bbox is \[west, south, east, north\]/],
+    ['west east of east', '25,60,24,61', /--area.*west is east of east/],
+    ['latitudes first', '60,124,61,125', /--area/],
+    ['three numbers', '24,60,25', /--area must be W,S,E,N/],
+  ])('refuses an area with %s', async (_name, area, message) => {
+    const { code, stderr } = await geo2(['region', 'build', '--from', source, '--id', 'x', '--area', area], { env });
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(message) });
+  });
+
+  const ring = (...points: number[][]) => JSON.stringify({ type: 'Polygon', coordinates: [points] });
+  test.each([
+    ['is cut off', '{"type": "Polygon", "coordinates": [[[0', /area\.geojson is not JSON/],
+    ['has a ring that is open', ring([0, 0], [1, 0], [1, 1], [0, 1]), /a ring ends where it starts/],
+    ['has latitudes first', ring([60, 124], [61, 124], [61, 125], [60, 124]), /--area: .*area\.geojson/],
+    [
+      'has two polygons',
+      JSON.stringify({
+        type: 'FeatureCollection',
+        features: [0, 1].map(() => ({ type: 'Feature', geometry: JSON.parse(ring([0, 0], [1, 0], [1, 1], [0, 0])) })),
+      }),
+      /must hold one GeoJSON Polygon/,
+    ],
+  ])('refuses GeoJSON that %s', async (_name, content, message) => {
+    const area = join(files.root, 'area.geojson');
+    await writeFile(area, content);
+    const { code, stderr } = await geo2(['region', 'build', '--from', source, '--id', 'x', '--area', area], { env });
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(message) });
+  });
+
+  test.each([
+    ['0', 2, /--tile-m must be more than 0 metres/],
+    ['-70', 2, /--tile-m/],
+    ['1e9', 2, /--tile-m must be at most 100000 metres/],
+    ['seventy', 2, /--tile-m/],
+  ])('refuses tiles of %s m', async (size, code, message) => {
+    const args = ['region', 'build', '--from', source, '--id', 'x', `--tile-m=${size}`];
+    const run = await geo2(args, { env });
+    expect({ code: run.code, stderr: run.stderr }).toEqual({ code, stderr: expect.stringMatching(message) });
+  });
+
   test('says what is wrong with a source', async () => {
     const gone = await geo2(['region', 'build', '--from', join(source, 'gone'), '--id', 'x'], { env });
     expect(gone.code).toBe(1);

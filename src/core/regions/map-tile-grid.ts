@@ -56,7 +56,10 @@ async function decodeTile(bytes: Uint8Array, what: string): Promise<Block> {
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true })
     .catch((cause: unknown) => {
-      throw new Geo2Error('SOURCE_INVALID', `The ${what} is cut off or damaged.`, { data: { file: what }, cause });
+      throw new Geo2Error('SOURCE_INVALID', `The ${what} is cut off or damaged: fetch or copy it again.`, {
+        data: { file: what },
+        cause,
+      });
     });
   const count = info.width * info.height;
   const rgb = new Uint8Array(count * 3);

@@ -44,8 +44,12 @@ export function openMbtilesSource(path: string): PixelGrid {
       minZoom: lowest,
       maxZoom: deepest,
       async read({ z: zoom, x, y }) {
-        const found = TileSchema.safeParse(select.get(zoom, x, 2 ** zoom - 1 - y));
-        return found.success ? found.data.tile_data : undefined;
+        try {
+          const found = TileSchema.safeParse(select.get(zoom, x, 2 ** zoom - 1 - y));
+          return found.success ? found.data.tile_data : undefined;
+        } catch (cause) {
+          throw invalid(`is damaged: its tile ${zoom}/${x}/${y} cannot be read; copy the archive again`, cause);
+        }
       },
       close: async () => opened.close(),
     });

@@ -13,7 +13,7 @@ export async function openPmtilesSource(path: string): Promise<PixelGrid> {
   const invalid = (why: string, cause?: unknown): Geo2Error =>
     new Geo2Error('SOURCE_INVALID', `${path} ${why}.`, { data: { file }, cause });
   const handle = await open(path, 'r').catch((cause: unknown) => {
-    throw invalid('cannot be read', cause);
+    throw invalid('cannot be read: check that it is a file, and its permissions', cause);
   });
   const archive = new PMTiles({
     getKey: () => path,
@@ -25,7 +25,7 @@ export async function openPmtilesSource(path: string): Promise<PixelGrid> {
   });
   try {
     const header = await archive.getHeader().catch((cause: unknown) => {
-      throw invalid('is no PMTiles archive', cause);
+      throw invalid('is no PMTiles archive of version 3: copy it again if it was cut off, or convert it', cause);
     });
     if (!IMAGES.has(header.tileType)) throw invalid('holds no PNG, JPEG or WebP tiles: a map of shapes is no imagery');
     return mapTileGrid({
@@ -35,7 +35,7 @@ export async function openPmtilesSource(path: string): Promise<PixelGrid> {
       maxZoom: header.maxZoom,
       async read({ z, x, y }) {
         const found = await archive.getZxy(z, x, y).catch((cause: unknown) => {
-          throw invalid(`is damaged: its tile ${z}/${x}/${y} cannot be read`, cause);
+          throw invalid(`is damaged: its tile ${z}/${x}/${y} cannot be read; copy the archive again`, cause);
         });
         return found === undefined ? undefined : new Uint8Array(found.data);
       },

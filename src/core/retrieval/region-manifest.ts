@@ -9,11 +9,14 @@ export const RegionIdSchema = z
 /** Files that a bundle's manifest must list, at the names it gives them. */
 const NAMED_FILES = ['index', 'imagery', 'tiles', 'collection', 'calibration'] as const;
 
+/** Where a collection lies; without credentials, for it stands in manifests. */
+export const MILVUS_URL =
+  /^milvus(?<tls>\+tls)?:\/\/(?<address>[^/@\s]+)\/(?:(?<database>[A-Za-z_]\w{0,200})\/)?(?<collection>[A-Za-z_]\w{0,200})$/;
+
 /** A server that holds the same rows and is searched instead of the file. */
 const MilvusSchema = z.strictObject({
   type: z.literal('milvus'),
-  /** `milvus://host:port/collection`, without credentials. */
-  url: z.string().regex(/^milvus:\/\/[^/@]+\/[A-Za-z_]\w*$/, 'milvus://host:port/collection'),
+  url: z.string().regex(MILVUS_URL, 'milvus://host:port/collection'),
 });
 
 const FileSchema = z.strictObject({ file: RelativePathSchema });

@@ -155,7 +155,11 @@ async function openCheckedIndex(dir: string, manifest: RegionManifest, openIndex
   await index.close();
   const found = `${index.rowCount} rows of ${index.width}`;
   const expected = `${rowCount} rows of ${manifest.embeddingWidth}`;
-  throw regionInvalid(file, `holds ${found}; the manifest's tiles and headings make ${expected}`);
+  const holds = `holds ${found}; the manifest's tiles and headings make ${expected}`;
+  const server = manifest.index.servedBy?.url;
+  throw server === undefined
+    ? regionInvalid(file, holds)
+    : new Geo2Error('REGION_INVALID', `${server} ${holds}.`, { data: { file: server } });
 }
 
 function boundsOfAll(tiles: RegionTiles): Bounds {

@@ -1,6 +1,7 @@
-import { DataType, MilvusClient } from '@zilliz/milvus2-sdk-node';
+import { ConsistencyLevelEnum, DataType, MilvusClient } from '@zilliz/milvus2-sdk-node';
 import * as z from 'zod';
 import { Geo2Error, throwIfCanceled } from '../errors.ts';
+import { MILVUS_URL } from './region-manifest.ts';
 import {
   type GroupNeighbour,
   type GroupSearchOptions,
@@ -25,7 +26,6 @@ const AboutSchema = z.object({ width: z.int(), rowCount: z.int(), rowsPerTile: z
 type About = z.infer<typeof AboutSchema>;
 
 const HitsSchema = z.array(z.object({ row: z.coerce.number(), score: z.number() }));
-const UrlSchema = z.string().regex(/^milvus:\/\/[^/@]+\/[A-Za-z_]\w{0,200}$/);
 
 /** Floats of one insert: gRPC messages have a limit. */
 const FLOATS_PER_INSERT = 1 << 20;
@@ -46,11 +46,31 @@ export interface MilvusOptions {
   readonly replicas?: number | undefined;
 }
 
-/** `milvus://host:port/collection`. Throws INDEX_INVALID. */
-export function parseMilvusUrl(url: string): { address: string; collection: string } {
-  if (!UrlSchema.safeParse(url).success) throw indexInvalid(`${url} is no milvus://HOST:PORT/COLLECTION.`);
-  const [, address = '', collection = ''] = /^milvus:\/\/([^/]+)\/(.+)$/.exec(url) ?? [];
-  return { address, collection };
+/** Whom the server knows. They are never part of an address: that stands in manifests. */
+export interface MilvusCredentials {
+  /** `user:password`, or a key. */
+  readonly token?: string | undefined;
+}
+
+interface MilvusPlace {
+  /** `host:port` */
+  readonly address: string;
+  readonly tls: boolean;
+  /** The server's own default where none is named. */
+  readonly database: string | undefined;
+  readonly collection: string;
+}
+
+/** `milvus://host:port/collection`, also `milvus+tls:` and `…/database/collection`. Throws INDEX_INVALID. */
+export function parseMilvusUrl(url: string): MilvusPlace {
+  const { address, tls, database, collection } = MILVUS_URL.exec(url)?.groups ?? {};
+  if (address === undefined || collection === undefined) {
+    throw indexInvalid(
+      `${url.replace(/\/\/[^/]*@/, '//…@')} is no milvus://HOST:PORT/COLLECTION: milvus+tls:// asks for TLS, ` +
+        'HOST:PORT/DATABASE/COLLECTION for a database, and credentials go into MILVUS_TOKEN, or MILVUS_USER and MILVUS_PASSWORD.',
+    );
+  }
+  return { address, tls: tls !== undefined, database, collection };
 }
 
 /**
@@ -61,14 +81,19 @@ export function parseMilvusUrl(url: string): { address: string; collection: stri
 export async function writeMilvusIndex(
   url: string,
   rows: VectorRows,
-  options: MilvusOptions & { readonly rowsPerTile: number; readonly signal?: AbortSignal | undefined },
+  options: MilvusOptions & {
+    readonly rowsPerTile: number;
+    readonly credentials?: MilvusCredentials | undefined;
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<void> {
-  const { address, collection } = parseMilvusUrl(url);
-  const { rowsPerTile, signal, shards = 1, replicas = 1 } = options;
+  const place = parseMilvusUrl(url);
+  const { collection } = place;
+  const { rowsPerTile, signal, credentials, shards = 1, replicas = 1 } = options;
   const { width, rowCount } = rows;
   checkContent({ width, vectors: new Float32Array(0) });
   const dim = Math.max(MIN_WIDTH, width);
-  await withClient(address, async (client) => {
+  await withClient(place, credentials, async (client) => {
     const name = { collection_name: collection };
     if ((await told(client.hasCollection(name))).value === true) {
       throw new Geo2Error(
@@ -140,9 +165,13 @@ async function insert(
 }
 
 /** A collection that is searched where it lies. Errors: FILE_MISSING (no such collection), INDEX_INVALID, STORE_FAILED. */
-export async function openMilvusIndex(url: string): Promise<VectorIndex> {
-  const { address, collection } = parseMilvusUrl(url);
-  const client = await connect(address);
+export async function openMilvusIndex(
+  url: string,
+  { credentials }: { readonly credentials?: MilvusCredentials | undefined } = {},
+): Promise<VectorIndex> {
+  const place = parseMilvusUrl(url);
+  const { collection } = place;
+  const client = await connect(place, credentials);
   const about = await describe(client, collection, url).catch(async (error: unknown) => {
     await client.closeConnection();
     throw error;
@@ -280,15 +309,38 @@ function partitionOf(orientation: number): string {
 }
 
 async function describe(client: MilvusClient, collection: string, url: string): Promise<About> {
-  const { value } = await told(client.hasCollection({ collection_name: collection }));
-  if (value !== true) throw new Geo2Error('FILE_MISSING', `There is no collection ${url}.`, { data: { file: url } });
-  const { schema } = await told(client.describeCollection({ collection_name: collection }));
+  const name = { collection_name: collection };
+  const { value } = await told(client.hasCollection(name));
+  if (value !== true) {
+    const message = `There is no collection ${url}: load it with geo2 region build --index, or correct the address.`;
+    throw new Geo2Error('FILE_MISSING', message, { data: { file: url } });
+  }
+  const { schema } = await told(client.describeCollection(name));
   const parsed = AboutSchema.safeParse(parseJson(schema.description ?? ''));
-  if (!parsed.success) throw indexInvalid(`${url} was not loaded by geo2: load it with geo2 region build --index.`);
-  const dim = schema.fields.find(({ name }) => name === 'vector')?.dim;
-  if (Number(dim) === Math.max(MIN_WIDTH, parsed.data.width)) return parsed.data;
-  throw indexInvalid(`${url} holds vectors of ${dim} numbers; its description says ${parsed.data.width}.`);
+  const types = new Map(schema.fields.map((field) => [field.name, field.data_type]));
+  if (!parsed.success || types.get('row') !== 'Int64' || types.get('vector') !== 'FloatVector') {
+    throw indexInvalid(`${url} was not loaded by geo2: load another collection with geo2 region build --index.`);
+  }
+  const about = parsed.data;
+  const dim = Number(schema.fields.find((field) => field.name === 'vector')?.dim);
+  if (dim !== Math.max(MIN_WIDTH, about.width)) {
+    throw indexInvalid(`${url} holds vectors of ${dim} numbers; its description says ${about.width}.${LOAD_AGAIN}`);
+  }
+  const { state } = await told(client.getLoadState(name));
+  if (state !== 'LoadStateLoaded') {
+    throw failed(
+      `${url} is not in the memory of the server (${state}): load the collection there, or wait until it is`,
+    );
+  }
+  const counted = await told(
+    client.query({ ...name, expr: '', output_fields: ['count(*)'], consistency_level: ConsistencyLevelEnum.Strong }),
+  );
+  const rows = Number(counted.data[0]?.['count(*)']);
+  if (rows === about.rowCount) return about;
+  throw indexInvalid(`${url} holds ${rows} rows; its description says ${about.rowCount}.${LOAD_AGAIN}`);
 }
+
+const LOAD_AGAIN = ' Load another collection with geo2 region build --index.';
 
 function parseJson(text: string): unknown {
   try {
@@ -298,8 +350,12 @@ function parseJson(text: string): unknown {
   }
 }
 
-async function withClient<T>(address: string, work: (client: MilvusClient) => Promise<T>): Promise<T> {
-  const client = await connect(address);
+async function withClient<T>(
+  place: MilvusPlace,
+  credentials: MilvusCredentials | undefined,
+  work: (client: MilvusClient) => Promise<T>,
+): Promise<T> {
+  const client = await connect(place, credentials);
   try {
     return await work(client);
   } finally {
@@ -307,14 +363,27 @@ async function withClient<T>(address: string, work: (client: MilvusClient) => Pr
   }
 }
 
-async function connect(address: string): Promise<MilvusClient> {
-  const client = new MilvusClient({ address, timeout: TIMEOUT_MS, maxRetries: 3, logLevel: 'error' });
+async function connect(
+  { address, tls, database }: MilvusPlace,
+  { token }: MilvusCredentials = {},
+): Promise<MilvusClient> {
+  const client = new MilvusClient({
+    address,
+    ssl: tls,
+    ...(token === undefined ? {} : { token }),
+    ...(database === undefined ? {} : { database }),
+    timeout: TIMEOUT_MS,
+    maxRetries: 3,
+    logLevel: 'error',
+  });
   try {
     await client.connectPromise;
     return client;
   } catch (cause) {
     await client.closeConnection();
-    throw failed(`${address} cannot be reached: start Milvus there, or correct the address`, cause);
+    if (grpcCodeOf(cause) === UNAUTHENTICATED) throw faultOf(cause);
+    const other = tls ? 'or it does not speak TLS: then it is milvus://' : 'or it speaks TLS: then it is milvus+tls://';
+    throw failed(`${address} cannot be reached: start Milvus there, or correct the address (${other})`, cause);
   }
 }
 
@@ -324,12 +393,12 @@ async function told<T>(work: Promise<T>): Promise<T> {
   try {
     answer = await work;
   } catch (cause) {
-    throw failed(cause instanceof Error ? cause.message : String(cause), cause);
+    throw faultOf(cause);
   }
   const status = StatusSchema.safeParse(answer);
   const { error_code: code, reason } = status.data?.status ?? status.data ?? {};
   if (code === undefined || code === 'Success' || code === 0) return answer;
-  throw failed(`${code}: ${reason ?? ''}`, undefined);
+  throw failed(`${code}: ${reason ?? ''}`);
 }
 
 const CodeSchema = z.looseObject({
@@ -338,6 +407,24 @@ const CodeSchema = z.looseObject({
 });
 const StatusSchema = CodeSchema.extend({ status: CodeSchema.optional() });
 
-function failed(why: string, cause: unknown): Geo2Error {
+/** Status codes of gRPC. */
+const UNAUTHENTICATED = 16;
+const PERMISSION_DENIED = 7;
+
+function grpcCodeOf(cause: unknown): unknown {
+  return cause instanceof Error && 'code' in cause ? cause.code : undefined;
+}
+
+function faultOf(cause: unknown): Geo2Error {
+  const said = cause instanceof Error ? cause.message : String(cause);
+  const code = grpcCodeOf(cause);
+  if (code !== UNAUTHENTICATED && code !== PERMISSION_DENIED) return failed(said, cause);
+  return failed(
+    `${said}: set MILVUS_TOKEN, or MILVUS_USER and MILVUS_PASSWORD, to those of one who may do this`,
+    cause,
+  );
+}
+
+function failed(why: string, cause?: unknown): Geo2Error {
   return new Geo2Error('STORE_FAILED', `Milvus: ${why}.`, { cause });
 }

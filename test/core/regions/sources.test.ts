@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -220,6 +220,56 @@ describe('what is no imagery is refused with what to do', () => {
     await expect(openGeotiffSource(path)).rejects.toMatchObject({ code: 'SOURCE_INVALID' });
     await expect(openPmtilesSource(path)).rejects.toThrow(/is no PMTiles archive/);
     expect(() => openMbtilesSource(path)).toThrow(/is no MBTiles archive/);
+  });
+
+  const CROP = { centre: CENTRE, sizeM: 70, sizePx: 32, upDeg: 0 };
+
+  test('a PMTiles archive of shapes, one that is cut off in its header, its directory or its tiles, and a folder', async () => {
+    const dir = await temporaryFolder();
+    const path = join(dir, 'ground.pmtiles');
+    await writePmtiles(path, tiles, GROUND);
+    const whole = await readFile(path);
+    const open = async (content: Uint8Array) => {
+      await writeFile(path, content);
+      return imagery(openPmtilesSource(path));
+    };
+    const shapes = Uint8Array.from(whole);
+    shapes[99] = 1; // the header's type of tiles: MVT
+    await expect(open(shapes)).rejects.toThrow(/ground\.pmtiles holds no PNG, JPEG or WebP tiles/);
+    await expect(open(whole.subarray(0, 60))).rejects.toThrow(/is no PMTiles archive of version 3: copy it again/);
+    const tilesAt = Number(whole.readBigUInt64LE(56));
+    for (const kept of [150, tilesAt + 10]) {
+      const crop = open(whole.subarray(0, kept)).then((source) => source.crop(CROP));
+      await expect(crop).rejects.toMatchObject({
+        code: 'SOURCE_INVALID',
+        message: expect.stringMatching(/ground\.pmtiles.*(copy (it|the archive) again|is no JPEG, PNG or WebP image)/),
+      });
+    }
+    await expect(openPmtilesSource(dir)).rejects.toMatchObject({ code: 'SOURCE_INVALID' });
+  });
+
+  test('an MBTiles archive that is damaged', async () => {
+    const path = join(await temporaryFolder(), 'ground.mbtiles');
+    writeMbtiles(path, tiles);
+    const pages = await readFile(path);
+    await writeFile(path, pages.fill(255, pages.length / 4));
+    const crop = async () => (await imagery(openMbtilesSource(path))).crop(CROP);
+    await expect(crop()).rejects.toMatchObject({ code: 'SOURCE_INVALID', message: expect.stringContaining(path) });
+  });
+
+  test('a tile that is no image, and one that is cut off', async () => {
+    const dir = await temporaryFolder();
+    const crop = async (change: (bytes: Uint8Array) => Uint8Array) => {
+      const changed = tiles.map(({ tile, bytes }) => ({ tile, bytes: change(bytes) }));
+      await writeXyz(dir, changed);
+      return (await imagery(openXyzFolder(dir))).crop(CROP);
+    };
+    await expect(crop(() => new TextEncoder().encode('{"error":"no tile"}'))).rejects.toThrow(
+      /The tile \d+\/\d+\/\d+ of .* is no JPEG, PNG or WebP image/,
+    );
+    await expect(crop((bytes) => bytes.subarray(0, bytes.length / 2))).rejects.toThrow(
+      /is cut off or damaged: fetch or copy it again/,
+    );
   });
 
   test('a URL template without a row, and an address that is not for us', async () => {
