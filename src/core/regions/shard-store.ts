@@ -9,7 +9,13 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { parseStoredJson } from '../storage/stored-json.ts';
 import type { VersionCache } from '../storage/version-cache.ts';
 import { type LocalVersion, openVersion } from '../storage/versioned.ts';
-import { assembleRegion, type FinishedPart, type RegionFacts, RegionFactsSchema, type WriteIndex } from './assemble.ts';
+import {
+  type AssembleOptions,
+  assembleRegion,
+  type FinishedPart,
+  type RegionFacts,
+  RegionFactsSchema,
+} from './assemble.ts';
 import type { Shard } from './shard.ts';
 import { MapChunkSchema, TileChunkSchema } from './work-folder.ts';
 
@@ -78,6 +84,9 @@ export interface MergeOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What writes the index, and opens what it wrote. */
+type MergeDeps = Pick<AssembleOptions, 'writeIndex' | 'openIndex'>;
+
 /**
  * Makes the region of its parts: byte for byte what one build of the whole makes, apart from when it was made. The parts are
  * removed then. Errors: FILE_MISSING (no parts, or not all), REGION_INVALID (parts that were not told the same), FILE_CORRUPT,
@@ -86,14 +95,14 @@ export interface MergeOptions {
 export async function mergeRegion(
   store: ObjectStore,
   { id, version, staging, cache, onWritten, signal }: MergeOptions,
-  writeIndex: WriteIndex,
+  deps: MergeDeps,
 ): Promise<RegionManifest> {
   const prefix = prefixOf({ id, version });
   const names = await partsOf(store, prefix);
   const opened: LocalVersion[] = [];
   try {
     for (const name of names) opened.push(await openVersion(store, prefix, { version: name, cache, signal }));
-    const manifest = await assembleParts(store, opened, { id, version, staging, onWritten, signal }, writeIndex);
+    const manifest = await assembleParts(store, opened, { id, version, staging, onWritten, signal }, deps);
     await store.deleteFolder(prefix);
     return manifest;
   } finally {
@@ -105,7 +114,7 @@ async function assembleParts(
   store: ObjectStore,
   opened: readonly LocalVersion[],
   { id, version, staging, onWritten, signal }: Omit<MergeOptions, 'cache'>,
-  writeIndex: WriteIndex,
+  deps: MergeDeps,
 ): Promise<RegionManifest> {
   const prefix = prefixOf({ id, version });
   const parts: (ShardManifest & { readonly dir: string })[] = [];
@@ -133,7 +142,7 @@ async function assembleParts(
       .sort()
       .at(-1) ?? first.facts.createdAt;
   const facts = { ...first.facts, createdAt };
-  return assembleRegion({ facts, parts, staging, store, writeIndex, onWritten, signal });
+  return assembleRegion({ facts, parts, staging, store, ...deps, onWritten, signal });
 }
 
 /** Names of all parts in their order; FILE_MISSING where one is not there. */

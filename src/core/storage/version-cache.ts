@@ -4,7 +4,7 @@ import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/pro
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { canceled, Geo2Error, throwIfCanceled } from '../errors.ts';
-import { type FileFacts, verifyFiles } from './checksums.ts';
+import { type FileFacts, type VerifyFiles, verifyFiles } from './checksums.ts';
 import { codeOf, keepFresh, lockFile, STALE_MS, touchedAt } from './file-lock.ts';
 import type { ObjectStore } from './object-store.ts';
 
@@ -39,6 +39,7 @@ export interface HeldVersion {
 export interface VersionCacheOptions {
   readonly dir: string;
   readonly maxBytes: number;
+  readonly verify?: VerifyFiles | undefined;
 }
 
 /** The book-keeping takes milliseconds. */
@@ -52,7 +53,7 @@ const FILES = 'files';
 const USES = 'uses';
 const PART = /^part-[0-9a-f-]+-(\d+)$/;
 
-export function createVersionCache({ dir: root, maxBytes }: VersionCacheOptions): VersionCache {
+export function createVersionCache({ dir: root, maxBytes, verify = verifyFiles }: VersionCacheOptions): VersionCache {
   /** One process at a time looks what there is and what is used. */
   async function alone<T>(work: () => Promise<T>): Promise<T> {
     await mkdir(root, { recursive: true });
@@ -121,7 +122,7 @@ export function createVersionCache({ dir: root, maxBytes }: VersionCacheOptions)
         await pipeline(found.body, createWriteStream(join(part, path), { flush: true }));
       }
       await writeFile(join(part, MANIFEST), manifest, { flush: true });
-      await verifyFiles(part, files, { signal });
+      await verify(part, files, { signal });
       await rename(part, join(entry, FILES));
     } catch (error) {
       throw isFull(error) ? full(root, { what: `${prefix}@${version}`, needed, cause: error }) : error;
@@ -147,6 +148,16 @@ export function createVersionCache({ dir: root, maxBytes }: VersionCacheOptions)
       `${what} does not fit into the cache ${root}: it has ${needed} bytes, ${held} are in use, and GEO2_CACHE_BYTES allows ` +
         `${maxBytes}. Raise it: a new version is loaded beside the old one.`,
       { data: { needed, held, maxBytes } },
+    );
+  }
+
+  function isWhole(dir: string, files: readonly FileFacts[], signal: AbortSignal | undefined): Promise<boolean> {
+    return verify(dir, files, { signal }).then(
+      () => true,
+      () => {
+        throwIfCanceled(signal);
+        return false;
+      },
     );
   }
 
@@ -215,16 +226,6 @@ async function namesIn(dir: string): Promise<string[]> {
 async function touch(path: string): Promise<void> {
   const now = new Date();
   await utimes(path, now, now);
-}
-
-function isWhole(dir: string, files: readonly FileFacts[], signal: AbortSignal | undefined): Promise<boolean> {
-  return verifyFiles(dir, files, { signal }).then(
-    () => true,
-    () => {
-      throwIfCanceled(signal);
-      return false;
-    },
-  );
 }
 
 function isFull(error: unknown): boolean {
