@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { canceled, Geo2Error, throwIfCanceled } from '../errors.ts';
 import { type FileFacts, type VerifyFiles, verifyFiles } from './checksums.ts';
-import { codeOf, keepFresh, lockFile, STALE_MS, touchedAt } from './file-lock.ts';
+import { codeOf, keepFresh, lockFile, SOON_STALE_MS, STALE_MS, touchedAt } from './file-lock.ts';
 import type { ObjectStore } from './object-store.ts';
 
 /**
@@ -44,8 +44,13 @@ export interface VersionCacheOptions {
 
 /** The book-keeping takes milliseconds. */
 const BOOK_LOCK = { staleMs: 30_000, patienceMs: 60_000 };
-/** Somebody else's download may take hours: its lock is kept fresh. */
-const DOWNLOAD_LOCK = { staleMs: STALE_MS, patienceMs: Number.POSITIVE_INFINITY, everyMs: 100 };
+/** Somebody else's download may take hours: its lock is kept fresh. Two that download the same do no harm. */
+const DOWNLOAD_LOCK = {
+  staleMs: SOON_STALE_MS,
+  patienceMs: Number.POSITIVE_INFINITY,
+  everyMs: 100,
+  fromDead: true,
+};
 const MANIFEST = 'manifest.json';
 
 /** Inside an entry of the cache. */
@@ -92,7 +97,9 @@ export function createVersionCache({ dir: root, maxBytes, verify = verifyFiles }
     try {
       // whoever had the lock before may have done the work
       if (await isWhole(join(entry, FILES), asked.files, signal)) return;
-      await rm(join(entry, FILES), { recursive: true, force: true }); // what is mapped of it stays readable
+      // what is mapped of it stays readable; what else there is was begun by one that died
+      const left = (await namesIn(entry)).filter((name) => name === FILES || PART.test(name));
+      for (const name of left) await rm(join(entry, name), { recursive: true, force: true });
       await download(entry, asked, signal);
     } finally {
       stop();
@@ -195,17 +202,17 @@ interface Entry {
 }
 
 async function describe(path: string): Promise<Entry> {
-  const alive = async (name: string): Promise<boolean> =>
-    Date.now() - ((await touchedAt(join(path, name))) ?? 0) <= STALE_MS;
+  const alive = async (name: string, staleMs: number): Promise<boolean> =>
+    Date.now() - ((await touchedAt(join(path, name))) ?? 0) <= staleMs;
   let bytes = await bytesOf(join(path, FILES));
   for (const name of await namesIn(path)) {
     const reserved = PART.exec(name)?.[1];
     if (reserved === undefined) continue;
-    if (await alive(name)) bytes += Number(reserved);
+    if (await alive(name, SOON_STALE_MS)) bytes += Number(reserved);
     else await rm(join(path, name), { recursive: true, force: true });
   }
   let isUsed = false;
-  for (const name of await namesIn(join(path, USES))) isUsed ||= await alive(join(USES, name));
+  for (const name of await namesIn(join(path, USES))) isUsed ||= await alive(join(USES, name), STALE_MS);
   return { path, bytes, isUsed, usedAtMs: (await touchedAt(path)) ?? 0 };
 }
 

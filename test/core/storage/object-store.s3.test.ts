@@ -1,12 +1,12 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
-import { connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createS3ObjectStore, type S3ObjectStoreOptions } from '#core/storage/object-store.s3.ts';
 import type { ObjectStore } from '#core/storage/object-store.ts';
 import { objectStoreContract } from '../../contract/object-store.ts';
 import { findSeaweedfs, startSeaweedfs, type TestS3 } from '../../seaweedfs.ts';
+import { startTcpLine } from '../../tcp-line.ts';
 
 const PART_BYTES = 5 * 1024 * 1024; // the least that S3 allows
 const seaweedfs = await findSeaweedfs();
@@ -167,56 +167,7 @@ describe.skipIf(seaweedfs === undefined)('what a person is told', () => {
 });
 
 describe.skipIf(seaweedfs === undefined)('a line that breaks', () => {
-  /** Passes connections on to the server until it is told to cut them. */
-  async function startLine(): Promise<{ endpoint: string; cutAfter(bytes: number): void; down(): void; up(): void }> {
-    const target = Number(new URL(s3.endpoint).port);
-    const sockets = new Set<Socket>();
-    let left = Number.POSITIVE_INFINITY;
-    let isDown = false;
-    const server = createTcpServer((socket) => {
-      if (isDown) return void socket.destroy();
-      const upstream = connect(target, '127.0.0.1');
-      for (const end of [socket, upstream]) {
-        sockets.add(end);
-        end.on('error', () => {});
-        end.on('close', () => {
-          sockets.delete(end);
-          socket.destroy();
-          upstream.destroy();
-        });
-      }
-      socket.pipe(upstream);
-      upstream.on('data', (chunk: Buffer) => {
-        const passed = chunk.subarray(0, left);
-        left -= passed.length;
-        socket.write(passed);
-        if (left > 0) return;
-        left = Number.POSITIVE_INFINITY; // one cut
-        setTimeout(() => socket.destroy(), 20);
-        upstream.destroy();
-      });
-    }).listen(0, '127.0.0.1');
-    await new Promise((resolve) => server.once('listening', resolve));
-    onTestFinished(() => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    });
-    const address = server.address();
-    if (typeof address !== 'object' || address === null) throw new Error('there is no port');
-    return {
-      endpoint: `http://127.0.0.1:${address.port}`,
-      cutAfter(bytes) {
-        left = bytes;
-      },
-      down() {
-        isDown = true;
-        for (const socket of sockets) socket.destroy();
-      },
-      up() {
-        isDown = false;
-      },
-    };
-  }
+  const startLine = () => startTcpLine(s3.endpoint);
 
   test('is read on where it broke', async () => {
     const url = `s3://contract/${randomUUID()}`;
