@@ -1,13 +1,16 @@
 import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createQuietThread, type QuietThread } from '#core/regions/quiet-thread.ts';
 import { readTilesTable } from '#core/retrieval/tiles-table.ts';
 import { type FileFacts, measureFile } from '#core/storage/checksums.ts';
 import { writeTestRegion } from '../../e2e/region-bundle.ts';
 import { COLOURS } from '../../e2e/service.ts';
 import { temporaryFolder } from '../../temporary.ts';
+
+// a thread of low priority may wait for the cores
+vi.setConfig({ testTimeout: 120_000 });
 
 let dir: string;
 let files: FileFacts[];
