@@ -9,6 +9,7 @@ import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { reportText } from '../src/cli/evaluation/rows.ts';
+import { openIndexFile } from '../src/cli/index-file.ts';
 import { PROGRAM_DIR, readConfig } from '../src/config.ts';
 import { createLocalFrame } from '../src/core/geo/local-frame.ts';
 import { openOnnxModel } from '../src/core/inference/model.onnx.ts';
@@ -120,6 +121,7 @@ async function build(
       helpers: others,
       store: createFsObjectStore({ url: pathToFileURL(join(folder, 'store')).href }),
       writeIndex: writeFlatRegionIndex,
+      openIndex: openIndexFile,
       now: () => new Date(),
     },
   );

@@ -19,8 +19,10 @@ import {
 } from './core/regions/lineup.ts';
 import type { ReadImageryTile } from './core/regions/place-imagery.ts';
 import { createPointers } from './core/regions/pointers.ts';
+import { createQuietThread } from './core/regions/quiet-thread.ts';
 import { openVerified } from './core/regions/verify.ts';
 import type { RegionFacts, RegionSource } from './core/retrieval/region.ts';
+import { type VerifyFiles, verifyFiles } from './core/storage/checksums.ts';
 import type { ObjectStore } from './core/storage/object-store.ts';
 import { createSynthesize, type Synthesize } from './core/synthesize.ts';
 import { NO_TRACER, type Tracer } from './core/tracing/tracer.ts';
@@ -93,7 +95,11 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
   const { logger, observer = {}, tracer = NO_TRACER, nowMs = () => performance.now(), childEnv = {} } = deps;
   const { onReload = () => {}, onRegions = () => {} } = deps;
   const store = await openObjectStore(config.storeUrl, config);
-  const cache = openVersionCache(config);
+  // before requests are answered there is nobody to be quiet for
+  let answers = false;
+  const quiet = createQuietThread();
+  const verify: VerifyFiles = (...files) => (answers ? quiet.verifyFiles : verifyFiles)(...files);
+  const cache = openVersionCache(config, { verify });
   const models = await openModelStore(config);
   const { openIndex, index } = await chooseIndex(config, logger);
   const limits = { ...DEFAULT_IMAGE_LIMITS, maxBytes: config.maxImageBytes, maxPixels: config.maxPixels };
@@ -113,6 +119,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
       maxBatch: MAX_RUNNING,
       runTimeoutMs: Math.max(MIN_RUN_TIMEOUT_MS, 2 * config.requestTimeoutMs),
       childEnv,
+      verify,
       // the state of the service is that of the model in use, not of one that comes or goes beside it
       observer: { ...observer, onState: (state) => served === inUse() && observer.onState?.(state) },
       nowMs,
@@ -139,7 +146,8 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     openModel,
     async openRegion({ id, version, signal }, { manifest: { name, version: modelVersion, embedding } }) {
       const model = { name, version: modelVersion, width: embedding.width };
-      return openVerified({ id, version, cache, signal }, { store, openIndex, model });
+      const deps = { store, openIndex, model, quiet: answers ? quiet : undefined };
+      return openVerified({ id, version, cache, signal }, deps);
     },
     maxBytes: config.regionsBytes,
     pollMs: config.pollMs,
@@ -253,12 +261,18 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
       starting ??= lineup.start();
       return starting;
     },
-    follow: lineup.follow,
+    follow() {
+      quiet.start();
+      answers = true;
+      lineup.follow();
+    },
     look: lineup.look,
     async stop() {
       await starting?.catch(() => {}); // a start that failed has cleaned up
       starting = undefined;
       await lineup.stop();
+      await quiet.stop();
+      answers = false;
     },
   };
 }

@@ -22,7 +22,7 @@ export async function chooseIndex(
       const { openFaissIndex } = await import('./core/retrieval/vector-index.faiss.ts');
       const { faissVersion } = await import('#native/faiss');
       faissVersion(); // the binding is loaded at its first use: here, while there is another way
-      return { openIndex: orOfServer((path) => openFaissIndex(path), milvus), index: 'faiss' };
+      return { openIndex: orOfServer((path) => openFaissIndex(path, { mmap: true }), milvus), index: 'faiss' };
     } catch (cause) {
       if (asked === 'faiss') {
         throw new Geo2Error('INDEX_INVALID', 'FAISS is asked for, and its binding is not built: run `make setup`.', {

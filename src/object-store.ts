@@ -1,4 +1,5 @@
 import type { Config } from './config.ts';
+import type { VerifyFiles } from './core/storage/checksums.ts';
 import { createFsObjectStore } from './core/storage/object-store.fs.ts';
 import type { ObjectStore } from './core/storage/object-store.ts';
 import { createVersionCache, type VersionCache } from './core/storage/version-cache.ts';
@@ -11,6 +12,9 @@ export async function openObjectStore(url: string, { s3 }: Pick<Config, 's3'>): 
 }
 
 /** Where versions of stores that are not local are kept on this machine. */
-export function openVersionCache({ cacheDir, cacheBytes }: Pick<Config, 'cacheDir' | 'cacheBytes'>): VersionCache {
-  return createVersionCache({ dir: cacheDir, maxBytes: cacheBytes });
+export function openVersionCache(
+  { cacheDir, cacheBytes }: Pick<Config, 'cacheDir' | 'cacheBytes'>,
+  { verify }: { verify?: VerifyFiles } = {},
+): VersionCache {
+  return createVersionCache({ dir: cacheDir, maxBytes: cacheBytes, verify });
 }

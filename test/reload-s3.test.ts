@@ -1,7 +1,5 @@
-import { readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { rollBackRegion } from '#core/regions/publish.ts';
 import { openExactIndex } from '#core/retrieval/vector-index.exact.ts';
 import type { ObjectStore } from '#core/storage/object-store.ts';
@@ -11,64 +9,25 @@ import { type Engine, startEngine } from '../src/engine.ts';
 import { createLogger } from '../src/logging.ts';
 import { openObjectStore } from '../src/object-store.ts';
 import { geo2 } from './cli/run.ts';
-import { copyVersion } from './e2e/region-bundle.ts';
-import { colourImage, GREEN, prepareFiles, type ServiceFiles, tileOf } from './e2e/service.ts';
-import { findSeaweedfs, startSeaweedfs, type TestS3 } from './seaweedfs.ts';
+import { colourImage, GREEN, tileOf } from './e2e/service.ts';
+import { type RegionsInS3, seaweedfs, useRegionsInS3 } from './regions-in-s3.ts';
+import type { TestS3 } from './seaweedfs.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
-const seaweedfs = await findSeaweedfs();
-if (seaweedfs === undefined) console.warn('SeaweedFS is not installed: regions in S3 are not tested (make setup-all)');
-
 const logger = createLogger({ level: 'silent', version: 'test' });
 
+const regions = useRegionsInS3();
 let s3: TestS3;
-let files: ServiceFiles;
-let env: Record<string, string>;
+let env: RegionsInS3['env'];
 let config: Config;
 let store: ObjectStore;
-beforeAll(async () => {
+let copyToStore: RegionsInS3['copyToStore'];
+beforeEach(() => {
   if (seaweedfs === undefined) return;
-  s3 = await startSeaweedfs();
-  files = await prepareFiles();
-  for (const [name, value] of Object.entries(s3.env)) if (name.startsWith('AWS_')) vi.stubEnv(name, value);
-}, 120_000);
-afterAll(async () => {
-  await s3?.stop();
-  vi.unstubAllEnvs();
-  if (files !== undefined) await rm(files.root, { recursive: true, force: true });
-});
-
-let buckets = 0;
-beforeEach(async () => {
-  if (seaweedfs === undefined) return;
-  const bucket = `regions-${++buckets}`;
-  await s3.createBucket(bucket);
-  env = {
-    ...s3.env,
-    GEO2_STORE: `s3://${bucket}/geo2`,
-    GEO2_S3_RETRY_S: '2',
-    GEO2_POLL_S: '1',
-    GEO2_MODEL_DIR: files.modelDir,
-    GEO2_CACHE_DIR: join(files.root, bucket),
-    GEO2_DATA_DIR: join(files.root, 'data'),
-    GEO2_THREADS: '1',
-    GEO2_VECTOR_INDEX: 'exact',
-  };
+  ({ s3, env, store, copyToStore } = regions());
   config = readConfig(env);
-  store = await openObjectStore(config.storeUrl, config);
-  await copyToStore('1');
-  await writeCurrent(store, 'regions/test', { version: '1', replaces: undefined });
 });
-
-/** Version 1 under this name, unpublished. */
-async function copyToStore(version: string): Promise<void> {
-  const regionDir = join(files.storeDir, 'regions/test');
-  if (version !== '1') await copyVersion(regionDir, { to: version });
-  for (const name of await readdir(join(regionDir, version))) {
-    await store.put(`regions/test/${version}/${name}`, await readFile(join(regionDir, version, name)));
-  }
-}
 
 async function start(): Promise<Engine> {
   const engine = await startEngine(config, { logger });

@@ -10,9 +10,18 @@ import { readConfig } from '../src/config.ts';
 import type { Reload } from '../src/core/regions/lineup.ts';
 import { type Engine, startEngine } from '../src/engine.ts';
 import { createLogger } from '../src/logging.ts';
-import { writeManifest } from './core/inference/tiny-model.ts';
+import { embeddingOf, writeManifest } from './core/inference/tiny-model.ts';
 import { copyVersion, replaceFile } from './e2e/region-bundle.ts';
-import { colourImage, GREEN, prepareFiles, type ServiceFiles, slowImage, tileOf } from './e2e/service.ts';
+import {
+  BLUE,
+  COLOURS,
+  colourImage,
+  GREEN,
+  prepareFiles,
+  type ServiceFiles,
+  slowImage,
+  tileOf,
+} from './e2e/service.ts';
 
 // each starts inference processes, one after the other
 vi.setConfig({ testTimeout: 120_000 });
@@ -157,7 +166,27 @@ describe('a version that cannot be served leaves the one before', () => {
         await writeExactIndex(path, { width: 8, vectors: vectors(8).map((value) => value * 2) });
         await replaceFile(dir, 'index.faiss', await readFile(path));
       },
-      /vector of length/,
+      /golden-queries\.json expects another answer for tile-0 .* has similarity -?0\.\d+, not 1\.0000/,
+    ],
+    [
+      'the index answers golden queries otherwise',
+      async (dir) => {
+        const path = join(dir, 'other.faiss');
+        const rows = [BLUE, GREEN, ...COLOURS.slice(2)].flatMap((colour) => Array(4).fill([...embeddingOf(colour)]));
+        await writeExactIndex(path, { width: 8, vectors: Float32Array.from(rows.flat()) });
+        await replaceFile(dir, 'index.faiss', await readFile(path));
+      },
+      /golden-queries\.json expects another answer for tile-0 .*tile tile-0 at orientation 0/,
+    ],
+    [
+      'the golden queries are missing',
+      (dir) => rm(join(dir, 'golden-queries.json')),
+      /golden-queries\.json is missing/,
+    ],
+    [
+      'the golden queries make no sense',
+      (dir) => replaceFile(dir, 'golden-queries.json', Buffer.from('{"schemaVersion":1,"queries":[]}')),
+      /golden-queries\.json is not valid/,
     ],
     [
       'another model embedded it',
@@ -190,6 +219,33 @@ describe('a version that cannot be served leaves the one before', () => {
     await point('regions/one', '1');
     await fresh.look();
     expect(fresh.regionHealth()).toEqual([{ id: 'one', status: 'READY', version: '1' }]);
+  });
+
+  test('but a bundle of before there were golden queries is served, if its rows are unit vectors', async () => {
+    const serving = await start({ GEO2_REGIONS: 'one' });
+    for (const [version, factor] of [
+      ['2', 1],
+      ['3', 2],
+    ] as const) {
+      const dir = await copyVersion(dirOf('one'), { to: version });
+      await rm(join(dir, 'golden-queries.json'));
+      const path = join(dir, 'manifest.json');
+      const manifest = JSON.parse(await readFile(path, 'utf8'));
+      const files = manifest.files.filter((file: { path: string }) => file.path !== 'golden-queries.json');
+      await writeFile(path, JSON.stringify({ ...manifest, files }));
+      const rows = COLOURS.flatMap((colour) => Array(4).fill([...embeddingOf(colour)])).flat();
+      await writeExactIndex(join(dir, 'scaled'), { width: 8, vectors: Float32Array.from(rows, (n) => n * factor) });
+      await replaceFile(dir, 'index.faiss', await readFile(join(dir, 'scaled')));
+      await point('regions/one', version);
+      await serving.look();
+      expect(await answeredBy(serving, 'one')).toMatchObject({ region: '2' });
+    }
+    expect(serving.regionHealth()).toEqual([
+      expect.objectContaining({
+        version: '2',
+        reason: expect.stringMatching(/index\.faiss holds a vector of length (2|1\.99)/),
+      }),
+    ]);
   });
 
   test('and so does a pointer that cannot be read, or is gone', async () => {

@@ -6,6 +6,7 @@ import { readModelManifest } from '../core/inference/manifest.ts';
 import { openOnnxModel } from '../core/inference/model.onnx.ts';
 import type { Model } from '../core/inference/model.ts';
 import { type BuildProgress, buildRegion, buildRegionShard } from '../core/regions/build.ts';
+import { embedSampleQueries } from '../core/regions/sample-queries.ts';
 import type { Shard } from '../core/regions/shard.ts';
 import { RegionIdSchema } from '../core/retrieval/region-manifest.ts';
 import type { VersionCache } from '../core/storage/version-cache.ts';
@@ -15,6 +16,7 @@ import { areaOption } from './area.ts';
 import { type Command, type CommandContext, type CommandSpec, parseCommand } from './command.ts';
 import { withEngine } from './engine.ts';
 import { EXIT, UsageError } from './failure.ts';
+import { openIndexFile } from './index-file.ts';
 import { indexWriter } from './index-writer.ts';
 import { createProgress, duration, type Progress } from './progress.ts';
 import { openSource } from './region-source.ts';
@@ -110,7 +112,7 @@ export const regionBuild: Command = {
       async (dir) => (await readModelManifest(dir)).geometry.satellite,
     );
     const neededM = (asked.tileM ?? metresPerTile) / widthPx;
-    const { source, identity, about } = await openSource(from, { area: asked.area, zoom, neededM, config });
+    const { source, identity, about, viewSet } = await openSource(from, { area: asked.area, zoom, neededM, config });
     const writeIndex = await indexWriter(values.index, config);
     // one thread each: several runs side by side lose less than one run on several threads
     const single = { ...context, env: { ...context.env, GEO2_THREADS: '1' } };
@@ -126,6 +128,7 @@ export const regionBuild: Command = {
         work,
         licence: values.licence ?? about?.licence ?? 'other',
         attribution: values.attribution ?? about?.attribution ?? basename(resolve(from)),
+        queries: viewSet === undefined ? undefined : await embedSampleQueries(viewSet, model, { signal }),
         signal,
         onProgress: progress.update,
         onResume: (resumed: { version: string }) =>
@@ -134,7 +137,7 @@ export const regionBuild: Command = {
       const deps = { model, helpers, store, now: () => new Date() };
       try {
         if (shard !== undefined) return { shard, ...(await buildRegionShard({ ...options, shard }, deps)) };
-        return await buildRegion(options, { ...deps, writeIndex });
+        return await buildRegion(options, { ...deps, writeIndex, openIndex: openIndexFile });
       } finally {
         progress.end();
         await Promise.all(helpers.map((helper) => helper.stop()));

@@ -3,6 +3,7 @@ import { readConfig } from '../config.ts';
 import { mergeRegion } from '../core/regions/shard-store.ts';
 import { type Command, type CommandSpec, parseCommand } from './command.ts';
 import { UsageError } from './failure.ts';
+import { openIndexFile } from './index-file.ts';
 import { indexWriter } from './index-writer.ts';
 import { createProgress } from './progress.ts';
 import { onlyArgument, openStore, regionReference } from './store.ts';
@@ -43,7 +44,10 @@ export const regionMerge: Command = {
     const staging = join(config.dataDir, '..', 'builds', `${id}-merged`);
     try {
       const merging = { id, version, staging, cache, onWritten: progress.update, signal };
-      const manifest = await mergeRegion(store, merging, await indexWriter(values.index, config));
+      const manifest = await mergeRegion(store, merging, {
+        writeIndex: await indexWriter(values.index, config),
+        openIndex: openIndexFile,
+      });
       progress.end();
       return await tellBuilt(manifest, {
         context,

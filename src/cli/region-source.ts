@@ -23,6 +23,8 @@ export interface OpenedSource {
   readonly source: ImagerySource;
   /** Changes with the source's content, as far as that is seen from outside. */
   readonly identity: string;
+  /** The folder, where it is a view set. */
+  readonly viewSet?: string | undefined;
   /** Imagery of Null Island says itself what it is. */
   readonly about?: { readonly licence: string; readonly attribution: string } | undefined;
 }
@@ -61,7 +63,12 @@ export async function openSource(from: string, options: OpenSourceOptions): Prom
   const table = await readFile(join(from, 'tiles.csv')).catch(() => undefined);
   if (table !== undefined) {
     const identity = `${resolve(from)} ${createHash('sha256').update(table).digest('hex')}`;
-    return { source: viewSetImagery(from, await readViewSetTiles(from)), identity, about: await worldOf(from) };
+    return {
+      source: viewSetImagery(from, await readViewSetTiles(from)),
+      identity,
+      about: await worldOf(from),
+      viewSet: from,
+    };
   }
   return { source: gridImagery(await openXyzFolder(from)), identity: resolve(from) };
 }

@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Geo2Error } from '../core/errors.ts';
 import type { InferenceObserver } from '../core/inference/observer.ts';
 import type { JobsObserver } from '../core/jobs/observer.ts';
 import type { AppEnv } from './context.ts';
@@ -17,7 +18,7 @@ export interface Metrics {
   onHttpRequest(event: { method: string; route: string; status: number; durationMs: number }): void;
   onAnswer(answer: { status: string; timingMs: { search: number } }): void;
   setRegionTiles(tiles: Readonly<Record<string, number>>): void;
-  onReload(reload: { type: 'region' | 'model'; name: string; outcome: string }): void;
+  onReload(reload: { type: 'region' | 'model'; name: string; outcome: string; error?: unknown }): void;
   onWebhookAttempt(attempt: { outcome: string }): void;
   readonly jobs: JobsObserver;
   /** Ends the sampling of the event loop. */
@@ -112,14 +113,14 @@ export function createMetrics(): Metrics {
 
   const regionReloads = new Counter({
     name: 'region_reloads_total',
-    help: 'Versions of regions that were put to use, or could not be',
-    labelNames: ['region', 'outcome'],
+    help: 'Versions of regions that were put to use, or could not be; reason is the error’s code',
+    labelNames: ['region', 'outcome', 'reason'],
     registers,
   });
   const modelReloads = new Counter({
     name: 'model_reloads_total',
-    help: 'Versions of the model that were put to use while the service ran, or could not be',
-    labelNames: ['model', 'outcome'],
+    help: 'Versions of the model that were put to use while the service ran, or could not be; reason is the error’s code',
+    labelNames: ['model', 'outcome', 'reason'],
     registers,
   });
 
@@ -178,9 +179,10 @@ export function createMetrics(): Metrics {
       regionTiles.reset();
       for (const [region, count] of Object.entries(tiles)) regionTiles.set({ region }, count);
     },
-    onReload({ type, name, outcome }) {
-      if (type === 'region') regionReloads.inc({ region: name, outcome });
-      else modelReloads.inc({ model: name, outcome });
+    onReload({ type, name, outcome, error }) {
+      const reason = outcome === 'success' ? '' : error instanceof Geo2Error ? error.code : 'UNKNOWN';
+      if (type === 'region') regionReloads.inc({ region: name, outcome, reason });
+      else modelReloads.inc({ model: name, outcome, reason });
     },
     onWebhookAttempt: ({ outcome }) => webhookAttempts.inc({ outcome }),
     jobs: createJobMetrics(registry),

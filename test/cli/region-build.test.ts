@@ -53,7 +53,7 @@ describe('geo2 region build', () => {
       model: { name: 'tiny', version: '0.0.1' },
     });
     const verified = await geo2(['region', 'verify', 'squares', '--json'], { env });
-    expect(JSON.parse(verified.stdout)).toMatchObject({ version: 'v1', ok: true, tiles: 6 });
+    expect(JSON.parse(verified.stdout)).toMatchObject({ version: 'v1', ok: true, tiles: 6, goldenQueries: true });
     const located = await geo2(['locate', '--json', join(files.root, 'blue.png')], { env });
     const [best] = JSON.parse(located.stdout).candidates;
     expect(best).toMatchObject({ tileId: 'square-1', regionId: 'squares' });

@@ -1,7 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { colourImage, GREEN, prepareFiles, startService, tileOf } from './service.ts';
+import { copyVersion, replaceFile } from './region-bundle.ts';
+import { colourImage, GREEN, metricOf, prepareFiles, startService, tileOf } from './service.ts';
 
 /** Turns one bit of one byte in the middle of a file. */
 async function flipByte(path: string): Promise<void> {
@@ -54,6 +55,45 @@ describe('a region with one flipped byte', () => {
     const { response, error } = await service.client.api.GET('/v2/health/ready');
     expect(response.status).toBe(503);
     expect(error).toMatchObject({ ready: false, reason: 'no region could be loaded' });
+  });
+});
+
+describe('a version that is published and answers its golden queries otherwise', () => {
+  test('is told on health and metrics, and the one before is served', async () => {
+    const files = await prepareFiles();
+    const regionDir = join(files.storeDir, 'regions/test');
+    const service = await startService({ pollMs: 200 }, { files });
+    onTestFinished(() => service.stop());
+    const dir = await copyVersion(regionDir, { to: '2' });
+    const text = await readFile(join(dir, 'golden-queries.json'), 'utf8');
+    await replaceFile(dir, 'golden-queries.json', Buffer.from(text.replaceAll('"tile-0"', '"tile-9"')));
+    await writeFile(join(regionDir, 'current.json'), '{"version":"2","previous":"1"}');
+
+    const health = async () => (await service.client.ready()).regions;
+    await expect.poll(health, { timeout: 60_000, interval: 200 }).toEqual([
+      {
+        id: 'test',
+        status: 'READY',
+        version: '1',
+        file: 'golden-queries.json',
+        reason: expect.stringMatching(
+          /^2 is published and cannot be served: golden-queries\.json expects another answer/,
+        ),
+      },
+    ]);
+    const failures = 'region_reloads_total{region="test",outcome="failure",reason="REGION_INVALID"}';
+    expect(await metricOf(service, failures)).toBeGreaterThan(0);
+    const { region } = await service.client.geolocate(await colourImage(GREEN));
+    expect(region).toMatchObject({ id: 'test', version: '1' });
+
+    // what is right is taken over by the thread that reads beside requests
+    await copyVersion(regionDir, { to: '3' });
+    await writeFile(join(regionDir, 'current.json'), '{"version":"3","previous":"1"}');
+    await expect
+      .poll(health, { timeout: 60_000, interval: 200 })
+      .toEqual([{ id: 'test', status: 'READY', version: '3' }]);
+    const successes = 'region_reloads_total{region="test",outcome="success",reason=""}';
+    expect(await metricOf(service, successes)).toBeGreaterThan(1);
   });
 });
 

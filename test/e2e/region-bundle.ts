@@ -52,7 +52,15 @@ export async function writeTestRegion(
   await writeFile(join(dir, 'imagery.pmtiles'), await imageryArchive(extent));
   await writeFile(join(dir, 'calibration.json'), JSON.stringify(tinyManifest().calibration));
   await writeFile(join(dir, 'collection.json'), JSON.stringify(collectionOf(id, extent)));
-  const names = ['index.faiss', 'tiles.parquet', 'imagery.pmtiles', 'calibration.json', 'collection.json'];
+  await writeFile(join(dir, 'golden-queries.json'), JSON.stringify(goldenQueries(colours, width)));
+  const names = [
+    'index.faiss',
+    'tiles.parquet',
+    'imagery.pmtiles',
+    'calibration.json',
+    'collection.json',
+    'golden-queries.json',
+  ];
   const files = await Promise.all(
     names.map(async (path) => ({
       path,
@@ -86,6 +94,28 @@ export async function writeTestRegion(
   await writeFile(join(dir, 'manifest.json'), JSON.stringify(manifest));
   await writeFile(join(storeDir, 'regions', id, 'current.json'), '{"version":"1"}\n');
   return dir;
+}
+
+/** Each tile's own vector with the ten rows that are nearest to it. */
+function goldenQueries(colours: readonly Colour[], width: number) {
+  const vectors = colours.map((colour) => embeddingOf(colour, width));
+  return {
+    schemaVersion: 1,
+    queries: vectors.map((query, i) => ({
+      name: `tile-${i}`,
+      vector: Buffer.from(query.buffer).toString('base64'),
+      expected: vectors
+        .map((vector, tile) => ({
+          tile,
+          similarity: vector.reduce((sum, value, axis) => sum + value * (query[axis] ?? 0), 0),
+        }))
+        .sort((one, other) => other.similarity - one.similarity)
+        .flatMap(({ tile, similarity }) =>
+          Array.from({ length: HEADINGS }, (_, orientation) => ({ tile: `tile-${tile}`, orientation, similarity })),
+        )
+        .slice(0, 10),
+    })),
+  };
 }
 
 type Extent = readonly [west: number, south: number, east: number, north: number];

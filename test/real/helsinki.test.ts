@@ -193,7 +193,13 @@ async function buildHelsinki(config: Config): Promise<void> {
       attribution: 'National Land Survey of Finland, orthophotos 2020',
       capturedAt: { start: '2020-01-01T00:00:00Z', end: '2020-12-31T23:59:59Z' },
     };
-    const deps = { model: engine.model, store, writeIndex: writeFlatRegionIndex, now: () => new Date() };
+    const deps = {
+      model: engine.model,
+      store,
+      writeIndex: writeFlatRegionIndex,
+      openIndex: openExactIndex,
+      now: () => new Date(),
+    };
     await buildRegion({ source, ...REGION, ...about }, deps);
     await publishRegion(store, REGION, { openIndex: openExactIndex });
   } finally {

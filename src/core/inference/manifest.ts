@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { Geo2Error } from '../errors.ts';
+import { FileFactsSchema, RelativePathSchema } from '../storage/checksums.ts';
 
 const unit = z.number().min(0).max(1);
 
@@ -30,17 +31,6 @@ export const CalibrationSchema = PosteriorCalibrationSchema.extend({
   headingSigmaDeg: z.number().positive(),
   /** The region whose own queries it was fitted on; a model's, and a region's copy of it, name none. */
   fittedOnRegion: z.string().optional(),
-});
-
-const RelativePathSchema = z
-  .string()
-  .regex(/^[\w.-]+(\/[\w.-]+)*$/, 'a relative path with / between its parts')
-  .refine((path) => !path.split('/').includes('..'), 'must stay inside the folder');
-
-const SizedFileSchema = z.strictObject({
-  path: RelativePathSchema,
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  sizeBytes: z.int().nonnegative(),
 });
 
 const TensorSchema = z.strictObject({
@@ -123,7 +113,7 @@ export const ModelManifestSchema = z
     /** Null for a model that makes no views. */
     latent: LatentSchema.nullable(),
     calibration: CalibrationSchema,
-    files: z.array(SizedFileSchema).min(1),
+    files: z.array(FileFactsSchema).min(1),
     golden: z.strictObject({ file: RelativePathSchema, tolerance: z.number().positive() }),
     training: z.record(z.string(), z.unknown()),
   })
@@ -159,7 +149,6 @@ export type ModelGraph = z.infer<typeof GraphSchema>;
 export type Latent = z.infer<typeof LatentSchema>;
 export type SolverName = Latent['solver']['name'];
 export type SynthesisGraph = (typeof SYNTHESIS_GRAPHS)[number];
-export type SizedFile = z.infer<typeof SizedFileSchema>;
 
 /** Parses a manifest's text. Throws MANIFEST_INVALID with a sentence per problem. */
 export function parseModelManifest(text: string, where: string): ModelManifest {

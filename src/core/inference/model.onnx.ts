@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { Geo2Error } from '../errors.ts';
 import type { GroundCanvas } from '../image/panorama.ts';
 import type { SatelliteTile } from '../image/tile.ts';
+import { type VerifyFiles, verifyFiles } from '../storage/checksums.ts';
 import { type Batcher, createBatcher } from './batcher.ts';
 import { type InferenceChild, spawnInferenceChild } from './child-process.ts';
 import { checkGolden } from './golden.ts';
@@ -17,7 +18,6 @@ import type { InferenceObserver } from './observer.ts';
 import type { ChildTensor } from './protocol.ts';
 import { type BackoffOptions, createSupervisor, type Supervisor } from './supervisor.ts';
 import { createSynthesisGraphs } from './synthesis-graphs.ts';
-import { verifyFiles } from './verify.ts';
 
 export interface OnnxModelOptions {
   /** Folder of one released version, holding manifest.json. */
@@ -41,6 +41,8 @@ export interface OnnxModelOptions {
   /** The child's whole environment, such as LD_LIBRARY_PATH for CUDA. */
   readonly childEnv?: Readonly<Record<string, string>>;
   readonly observer?: InferenceObserver;
+  /** Compares the files with the manifest, here unless another way is given. */
+  readonly verify?: VerifyFiles;
   readonly nowMs?: () => number;
 }
 
@@ -53,6 +55,7 @@ const DEFAULTS = {
   loadTimeoutMs: 120_000,
   drainMs: 10_000,
   childEnv: {},
+  verify: verifyFiles,
   observer: {},
 } as const;
 
@@ -197,11 +200,11 @@ export async function loadOnnxModel(options: OnnxModelOptions): ReturnType<typeo
 async function bringUp(
   manifest: ModelManifest,
   options: Required<
-    Pick<OnnxModelOptions, 'dir' | 'threads' | 'provider' | 'loadTimeoutMs' | 'runTimeoutMs' | 'childEnv'>
+    Pick<OnnxModelOptions, 'dir' | 'threads' | 'provider' | 'loadTimeoutMs' | 'runTimeoutMs' | 'childEnv' | 'verify'>
   >,
 ): Promise<InferenceChild> {
-  const { dir, threads, provider, loadTimeoutMs, runTimeoutMs, childEnv } = options;
-  await verifyFiles(dir, manifest.files);
+  const { dir, threads, provider, loadTimeoutMs, runTimeoutMs, childEnv, verify } = options;
+  await verify(dir, manifest.files);
   const child = spawnInferenceChild({ env: childEnv });
   try {
     const graphs = {

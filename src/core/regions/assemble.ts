@@ -6,15 +6,18 @@ import { Geo2Error } from '../errors.ts';
 import { type Bounds, centreOf, toBbox, unionOf } from '../geo/bounds.ts';
 import { type MapTile, metresPerPixel } from '../geo/web-mercator.ts';
 import { CalibrationSchema } from '../inference/manifest.ts';
+import { askGoldenQueries, GOLDEN_FILE, GoldenVectorSchema, goldenVector } from '../retrieval/golden-queries.ts';
+import type { OpenIndex } from '../retrieval/region.ts';
 import { type IndexFacts, RegionIdSchema, type RegionManifest } from '../retrieval/region-manifest.ts';
 import type { StacCollection } from '../retrieval/stac.ts';
-import type { VectorRows } from '../retrieval/vector-rows.ts';
+import { rowsAt, type VectorRows } from '../retrieval/vector-rows.ts';
 import { measureFile } from '../storage/checksums.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { VersionSchema } from '../storage/versioned.ts';
 import { type ImageryArchive, openImagery } from './imagery-archive.ts';
 import { openPmtilesWriter } from './pmtiles-writer.ts';
 import { renderPyramid } from './pyramid.ts';
+import { spread } from './spread.ts';
 import { tilesParquet } from './tiles-file.ts';
 import { diskError, type EmbeddedTile, type MapChunk, readVectors, type TileChunk } from './work-folder.ts';
 
@@ -38,6 +41,8 @@ export const BundleMetadataSchema = z.object({
   bounds: BoundsSchema,
   zooms: z.object({ minZoom: z.int(), maxZoom: z.int() }),
   calibration: CalibrationSchema,
+  /** Ground views that become golden queries, beside some of the region's own rows. */
+  queries: z.array(GoldenVectorSchema).optional(),
 });
 
 export type BundleMetadata = z.infer<typeof BundleMetadataSchema>;
@@ -65,6 +70,8 @@ export interface AssembleOptions {
   readonly staging: string;
   readonly store: ObjectStore;
   readonly writeIndex: WriteIndex;
+  /** Opens the index that was written: what it answers now is noted as golden queries. */
+  readonly openIndex: OpenIndex;
   readonly onWritten: (done: number, total: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
@@ -75,7 +82,10 @@ const FILES = {
   imagery: 'imagery.pmtiles',
   collection: 'collection.json',
   calibration: 'calibration.json',
+  golden: GOLDEN_FILE,
 } as const;
+/** Of the region's rows, spread over its tiles and orientations. */
+const GOLDEN_ROWS = 8;
 /** Chunks whose archives are open at one time. */
 const OPEN_ARCHIVES = 16;
 
@@ -106,6 +116,8 @@ export async function assembleRegion(options: AssembleOptions): Promise<RegionMa
     await writeImagery(join(staging, FILES.imagery), options);
     await writeJson(join(staging, FILES.collection), collectionOf(metadata, bounds));
     await writeJson(join(staging, FILES.calibration), calibration);
+    const tileIds = tiles.map((tile) => tile.id);
+    await writeJson(join(staging, FILES.golden), await goldenQueries(options, { rows, index, tileIds }));
 
     const paths = Object.values(FILES);
     const manifest: RegionManifest = {
@@ -152,6 +164,26 @@ function rowsOf(parts: readonly FinishedPart[], about: Pick<VectorRows, 'width' 
       }
     },
   };
+}
+
+async function goldenQueries(
+  { metadata: { headings, queries = [] }, staging, openIndex }: AssembleOptions,
+  { rows, index: facts, tileIds }: { rows: VectorRows; index: IndexFacts; tileIds: readonly string[] },
+): Promise<unknown> {
+  const sampled = spread(tileIds.length, GOLDEN_ROWS).map((tile, i) => ({ tile, orientation: i % headings }));
+  const vectors = await rowsAt(
+    rows,
+    sampled.map(({ tile, orientation }) => tile * headings + orientation),
+  );
+  const ofTiles = sampled.map(({ tile, orientation }, i) =>
+    goldenVector(`tile ${tileIds[tile]} at orientation ${orientation}`, vectors[i] ?? new Float32Array(0)),
+  );
+  const index = await openIndex(join(staging, FILES.index), { ...facts, file: FILES.index });
+  try {
+    return await askGoldenQueries(index, tileIds, [...ofTiles, ...queries]);
+  } finally {
+    await index.close();
+  }
 }
 
 async function writeImagery(path: string, { metadata, parts, signal }: AssembleOptions): Promise<void> {

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { canceled, Geo2Error } from '../errors.ts';
 import type { Model } from '../inference/model.ts';
+import type { GoldenVector } from '../retrieval/golden-queries.ts';
+import type { OpenIndex } from '../retrieval/region.ts';
 import { RegionIdSchema, type RegionManifest } from '../retrieval/region-manifest.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { assembleRegion, type BundleMetadata, BundleMetadataSchema, type WriteIndex } from './assemble.ts';
@@ -33,6 +35,8 @@ export interface BuildRegionOptions {
   readonly attribution: string;
   readonly description?: string | undefined;
   readonly capturedAt?: { readonly start: string; readonly end: string } | undefined;
+  /** Ground views that become golden queries. */
+  readonly queries?: readonly GoldenVector[] | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: BuildProgress) => void) | undefined;
   /** Told when parts of an earlier run are found. */
@@ -55,6 +59,8 @@ export interface BuildRegionDeps {
   readonly helpers?: readonly Model[] | undefined;
   readonly store: ObjectStore;
   readonly writeIndex: WriteIndex;
+  /** Opens what it wrote. */
+  readonly openIndex: OpenIndex;
   /** The present. */
   readonly now: () => Date;
 }
@@ -78,6 +84,7 @@ export async function buildRegion(options: BuildRegionOptions, deps: BuildRegion
       staging: join(dir, 'bundle'),
       store: deps.store,
       writeIndex: deps.writeIndex,
+      openIndex: deps.openIndex,
       onWritten: (done, total) => report('writing', done, total),
       signal: options.signal,
     });
@@ -92,7 +99,7 @@ export async function buildRegion(options: BuildRegionOptions, deps: BuildRegion
  */
 export async function buildRegionShard(
   options: BuildRegionOptions & { readonly shard: Shard },
-  deps: Omit<BuildRegionDeps, 'writeIndex'>,
+  deps: Omit<BuildRegionDeps, 'writeIndex' | 'openIndex'>,
 ): Promise<{ tiles: number; leftOut: number }> {
   const { signal, shard } = options;
   return inWork(options, async (dir) => {
@@ -135,7 +142,13 @@ interface Worked {
 async function work(
   dir: string,
   options: BuildRegionOptions,
-  { model, helpers = [], store, now, shard }: Omit<BuildRegionDeps, 'writeIndex'> & { readonly shard: Shard },
+  {
+    model,
+    helpers = [],
+    store,
+    now,
+    shard,
+  }: Omit<BuildRegionDeps, 'writeIndex' | 'openIndex'> & { readonly shard: Shard },
 ): Promise<Worked> {
   const { source, identity = '', signal } = options;
   const asked = { ...planOf(options, model), area: options.area, recut: isRecut(options) };
@@ -153,7 +166,7 @@ async function work(
 }
 
 function metadataOf(
-  { id, version, licence, attribution, description, capturedAt }: BuildRegionOptions,
+  { id, version, licence, attribution, description, capturedAt, queries }: BuildRegionOptions,
   { model, plan, asked, createdAt }: { model: Model; plan: ShardPlan; asked: Plan; createdAt: string },
 ): BundleMetadata {
   const { calibration, name, version: modelVersion, embedding } = model.manifest;
@@ -173,6 +186,7 @@ function metadataOf(
     bounds: plan.bounds,
     zooms: plan.zooms,
     calibration: { ...calibration, source: `${name} ${modelVersion}: ${calibration.source}` },
+    queries: queries === undefined ? undefined : [...queries],
   };
 }
 

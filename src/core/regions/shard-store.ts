@@ -10,11 +10,11 @@ import { parseStoredJson } from '../storage/stored-json.ts';
 import type { VersionCache } from '../storage/version-cache.ts';
 import { type LocalVersion, openVersion } from '../storage/versioned.ts';
 import {
+  type AssembleOptions,
   assembleRegion,
   type BundleMetadata,
   BundleMetadataSchema,
   type FinishedPart,
-  type WriteIndex,
 } from './assemble.ts';
 import type { Shard } from './shard.ts';
 import { MapChunkSchema, TileChunkSchema } from './work-folder.ts';
@@ -85,6 +85,9 @@ export interface MergeOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What writes the index, and opens what it wrote. */
+type MergeDeps = Pick<AssembleOptions, 'writeIndex' | 'openIndex'>;
+
 /**
  * Makes the region of its parts: byte for byte what one build of the whole makes, apart from when it was made. The parts are
  * removed then. Errors: FILE_MISSING (no parts, or not all), REGION_INVALID (parts that were not told the same), FILE_CORRUPT,
@@ -93,7 +96,7 @@ export interface MergeOptions {
 export async function mergeRegion(
   store: ObjectStore,
   { id, version, staging, cache, onWritten, signal }: MergeOptions,
-  writeIndex: WriteIndex,
+  deps: MergeDeps,
 ): Promise<RegionManifest> {
   const prefix = prefixOf({ id, version });
   return whileLocked(staging, async () => {
@@ -101,7 +104,7 @@ export async function mergeRegion(
     const opened: LocalVersion[] = [];
     try {
       for (const name of names) opened.push(await openVersion(store, prefix, { version: name, cache, signal }));
-      const manifest = await assembleParts(store, opened, { id, version, staging, onWritten, signal }, writeIndex);
+      const manifest = await assembleParts(store, opened, { id, version, staging, onWritten, signal }, deps);
       await store.deleteFolder(prefix);
       return manifest;
     } finally {
@@ -114,7 +117,7 @@ async function assembleParts(
   store: ObjectStore,
   opened: readonly LocalVersion[],
   { id, version, staging, onWritten, signal }: Omit<MergeOptions, 'cache'>,
-  writeIndex: WriteIndex,
+  deps: MergeDeps,
 ): Promise<RegionManifest> {
   const prefix = prefixOf({ id, version });
   const parts: (ShardManifest & { readonly dir: string })[] = [];
@@ -142,7 +145,7 @@ async function assembleParts(
       .sort()
       .at(-1) ?? first.metadata.createdAt;
   const metadata = { ...first.metadata, createdAt };
-  return assembleRegion({ metadata, parts, staging, store, writeIndex, onWritten, signal });
+  return assembleRegion({ metadata, parts, staging, store, ...deps, onWritten, signal });
 }
 
 /** Names of all parts in their order; FILE_MISSING where one is not there. */

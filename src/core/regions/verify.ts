@@ -3,6 +3,7 @@ import { Geo2Error, throwIfCanceled } from '../errors.ts';
 import { centreOf, toBbox } from '../geo/bounds.ts';
 import { mapTileAt } from '../geo/web-mercator.ts';
 import type { Model } from '../inference/model.ts';
+import { checkGoldenQueries } from '../retrieval/golden-queries.ts';
 import { boundsOfTile, loadRegion, type OpenIndex, type Region, readRegionManifest } from '../retrieval/region.ts';
 import type { RegionManifest } from '../retrieval/region-manifest.ts';
 import { extentBounds } from '../retrieval/stac.ts';
@@ -12,6 +13,8 @@ import { openVersion } from '../storage/versioned.ts';
 import { createTileEmbedder } from './embed-tiles.ts';
 import { openImagery } from './imagery-archive.ts';
 import type { ImagerySource } from './imagery-source.ts';
+import type { QuietThread } from './quiet-thread.ts';
+import { spread } from './spread.ts';
 import type { PlannedTile } from './tile-grid.ts';
 
 export interface VerifyRegionOptions {
@@ -25,6 +28,8 @@ export interface VerifyRegionOptions {
 export interface VerifyRegionDeps {
   readonly store: ObjectStore;
   readonly openIndex: OpenIndex;
+  /** What computes beside requests that are answered; left out where there are none. */
+  readonly quiet?: Pick<QuietThread, 'verifyFiles' | 'readTilesTable'> | undefined;
   /** The one that must have embedded it; any will do where it is left out. */
   readonly model?: { readonly name: string; readonly version: string; readonly width: number } | undefined;
   /** Imagery and model from which the region was built: a few tiles are embedded again and compared. */
@@ -40,7 +45,8 @@ const EXTENT_TOLERANCE_DEG = 1e-5;
 
 /**
  * Checks a version as a service would, and further: checksums, every file's form, tiles against index against extent against
- * imagery, that rows of the index are unit vectors, and, with `origin`, that they are the embeddings of their tiles. Errors name
+ * imagery, its golden queries (of a bundle that has none: that rows are unit vectors), and, with `origin`, that rows are the
+ * embeddings of their tiles. Errors name
  * the file: FILE_MISSING, FILE_CORRUPT, MANIFEST_INVALID, MODEL_MISMATCH, REGION_INVALID, INDEX_INVALID; also those of the origin.
  */
 export async function verifyRegion(options: VerifyRegionOptions, deps: VerifyRegionDeps): Promise<RegionManifest> {
@@ -61,15 +67,18 @@ export async function verifyRegion(options: VerifyRegionOptions, deps: VerifyReg
  */
 export async function openVerified(
   { id, version, cache, signal }: VerifyRegionOptions,
-  deps: Pick<VerifyRegionDeps, 'store' | 'openIndex' | 'model'>,
+  deps: Pick<VerifyRegionDeps, 'store' | 'openIndex' | 'model' | 'quiet'>,
 ): Promise<Region> {
-  const local = await openVersion(deps.store, `regions/${id}`, { version, cache, signal });
+  const { openIndex, quiet } = deps;
+  const verify = quiet?.verifyFiles;
+  const local = await openVersion(deps.store, `regions/${id}`, { version, cache, verify, signal });
   let region: Region | undefined;
   try {
     const model = deps.model ?? (await ownModel(local.dir));
-    region = await loadRegion(local, { openIndex: deps.openIndex, model, expectedId: id });
+    region = await loadRegion(local, { openIndex, model, expectedId: id, readTiles: quiet?.readTilesTable });
     checkExtent(region);
-    await checkRows(region, signal);
+    // rows that are golden queries find themselves with a similarity of 1: their length is known then
+    if ((await checkGoldenQueries(region, { signal })) === 0) await checkRows(region, signal);
     await checkImagery(region, { sampled: false });
     return region;
   } catch (error) {
@@ -95,7 +104,7 @@ function checkExtent({ collection, bounds, manifest }: Region): void {
 }
 
 async function checkRows({ index, manifest, tiles }: Region, signal: AbortSignal | undefined): Promise<void> {
-  for (const ordinal of samplesOf(tiles.count)) {
+  for (const ordinal of spread(tiles.count, SAMPLES)) {
     const orientation = ordinal % manifest.headings;
     let sum = 0;
     for (let axis = 0; axis < index.width; axis++) {
@@ -124,7 +133,7 @@ async function checkImagery({ dir, manifest, tiles }: Region, { sampled }: { sam
       throw invalid(file, `holds the zooms ${found}, the manifest says ${minZoom} to ${maxZoom}`);
     }
     if (archive.tileType !== tileType) throw invalid(file, `holds ${archive.tileType}, the manifest says ${tileType}`);
-    for (const ordinal of sampled ? samplesOf(tiles.count) : []) {
+    for (const ordinal of sampled ? spread(tiles.count, SAMPLES) : []) {
       const centre = centreOf(boundsOfTile(tiles, ordinal));
       for (const zoom of new Set([minZoom, maxZoom])) {
         if ((await archive.tile(mapTileAt(centre, zoom))) !== undefined) continue;
@@ -149,7 +158,7 @@ async function checkEmbeddings(
     const image = images.get(id); // tiles that were cut have ids of their own
     return { id, bounds: boundsOfTile(tiles, ordinal), ...(image === undefined ? {} : { image }) };
   };
-  for (const ordinal of samplesOf(tiles.count)) {
+  for (const ordinal of spread(tiles.count, SAMPLES)) {
     const id = tiles.ids[ordinal] ?? '';
     const embedder = createTileEmbedder([model], { source, tileM, headings, signal });
     const { vectors } = await (await embedder.cut([plannedTile(ordinal)])).done;
@@ -165,12 +174,6 @@ async function checkEmbeddings(
       );
     }
   }
-}
-
-/** Ordinals from the first to the last, evenly spread. */
-function samplesOf(count: number): number[] {
-  const samples = Math.min(SAMPLES, count);
-  return Array.from({ length: samples }, (_, i) => Math.round((i * (count - 1)) / Math.max(1, samples - 1)));
 }
 
 function invalid(file: string, why: string): Geo2Error {

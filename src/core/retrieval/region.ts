@@ -8,7 +8,7 @@ import { parseStoredJson } from '../storage/stored-json.ts';
 import type { LocalVersion } from '../storage/versioned.ts';
 import { type RegionManifest, RegionManifestSchema } from './region-manifest.ts';
 import { type StacCollection, StacCollectionSchema } from './stac.ts';
-import { type RegionTiles, readTilesTable } from './tiles-table.ts';
+import { type ReadTilesTable, type RegionTiles, readTilesTable } from './tiles-table.ts';
 import type { VectorIndex } from './vector-index.ts';
 
 export type { RegionTiles } from './tiles-table.ts';
@@ -60,6 +60,7 @@ export interface LoadRegionDeps {
   /** The model whose queries will be searched; a region that another one embedded is refused. */
   readonly model: { readonly name: string; readonly version: string; readonly width: number };
   readonly expectedId: string;
+  readonly readTiles?: ReadTilesTable | undefined;
 }
 
 /**
@@ -76,7 +77,7 @@ export async function loadRegion(local: LocalVersion, deps: LoadRegionDeps): Pro
     throw regionInvalid(manifest.collection.file, `describes ${collection.id}, not ${manifest.id}`);
   }
   const calibration = await readStored(local.dir, manifest.calibration.file, CalibrationSchema);
-  const tiles = await readTiles(local.dir, manifest);
+  const tiles = await readTiles(local.dir, manifest, deps.readTiles);
   const index = await openCheckedIndex(local.dir, manifest, deps.openIndex);
   return {
     id: manifest.id,
@@ -138,8 +139,12 @@ function checkModel({ id, model, embeddingWidth }: RegionManifest, expected: Loa
   );
 }
 
-async function readTiles(dir: string, { tiles: { file }, headings, tileCount }: RegionManifest): Promise<RegionTiles> {
-  const tiles = await readTilesTable(join(dir, file), file, { headings });
+async function readTiles(
+  dir: string,
+  { tiles: { file }, headings, tileCount }: RegionManifest,
+  read: ReadTilesTable = readTilesTable,
+): Promise<RegionTiles> {
+  const tiles = await read(join(dir, file), file, { headings });
   if (tiles.count === tileCount) return tiles;
   throw regionInvalid(file, `holds ${tiles.count} tiles; the manifest says ${tileCount}`);
 }

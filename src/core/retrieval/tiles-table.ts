@@ -35,11 +35,10 @@ export interface RegionTiles {
  * Reads `tiles.parquet`. Row `row_start` to `row_end` (exclusive) of the index belong to a tile; they must be the tile's
  * `headings` rows in the order of the tiles. Throws REGION_INVALID, naming the file and the first rows that are wrong.
  */
-export async function readTilesTable(
-  path: string,
-  file: string,
-  { headings }: { headings: number },
-): Promise<RegionTiles> {
+export type ReadTilesTable = (path: string, file: string, options: { headings: number }) => Promise<RegionTiles>;
+
+/** Does so here, where it is called. */
+export const readTilesTable: ReadTilesTable = async (path, file, { headings }) => {
   const parsed = z.array(TileRowSchema).safeParse(await readRows(path, file));
   if (!parsed.success) {
     const problems = parsed.error.issues
@@ -64,7 +63,7 @@ export async function readTilesTable(
     seen.add(row.id);
   });
   return { count: rows.length, ids, bounds };
-}
+};
 
 async function readRows(path: string, file: string): Promise<unknown> {
   try {

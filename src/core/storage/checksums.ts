@@ -32,7 +32,10 @@ export async function measureFile(dir: string, path: string, options: Cancelable
 }
 
 /** Compares every file's size, then its sha256, with its manifest. Throws FILE_MISSING or FILE_CORRUPT, naming the file. */
-export async function verifyFiles(dir: string, files: readonly FileFacts[], options: Cancelable = {}): Promise<void> {
+export type VerifyFiles = (dir: string, files: readonly FileFacts[], options?: Cancelable) => Promise<void>;
+
+/** Does so here, where it is called. */
+export const verifyFiles: VerifyFiles = async (dir, files, options = {}) => {
   for (const file of files) {
     const sizeBytes = await sizeOf(dir, file.path);
     if (sizeBytes !== file.sizeBytes) {
@@ -43,7 +46,7 @@ export async function verifyFiles(dir: string, files: readonly FileFacts[], opti
     const sha256 = await sha256Of(join(dir, file.path), options);
     if (sha256 !== file.sha256) throw corrupt(file, 'has other content than its manifest says (sha256)', { sha256 });
   }
-}
+};
 
 async function sizeOf(dir: string, path: string): Promise<number> {
   const found = await stat(join(dir, path)).catch((cause: unknown) => {

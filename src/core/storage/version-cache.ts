@@ -4,8 +4,8 @@ import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/pro
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { canceled, Geo2Error, throwIfCanceled } from '../errors.ts';
-import { type FileFacts, verifyFiles } from './checksums.ts';
-import { codeOf, keepFresh, lockFile, STALE_MS, touchedAt } from './file-lock.ts';
+import { type FileFacts, type VerifyFiles, verifyFiles } from './checksums.ts';
+import { codeOf, keepFresh, lockFile, SOON_STALE_MS, STALE_MS, touchedAt } from './file-lock.ts';
 import type { ObjectStore } from './object-store.ts';
 
 /**
@@ -39,12 +39,18 @@ export interface HeldVersion {
 export interface VersionCacheOptions {
   readonly dir: string;
   readonly maxBytes: number;
+  readonly verify?: VerifyFiles | undefined;
 }
 
 /** The book-keeping takes milliseconds. */
 const BOOK_LOCK = { staleMs: 30_000, patienceMs: 60_000 };
-/** Somebody else's download may take hours: its lock is kept fresh. */
-const DOWNLOAD_LOCK = { staleMs: STALE_MS, patienceMs: Number.POSITIVE_INFINITY, everyMs: 100 };
+/** Somebody else's download may take hours: its lock is kept fresh. Two that download the same do no harm. */
+const DOWNLOAD_LOCK = {
+  staleMs: SOON_STALE_MS,
+  patienceMs: Number.POSITIVE_INFINITY,
+  everyMs: 100,
+  fromDead: true,
+};
 const MANIFEST = 'manifest.json';
 
 /** Inside an entry of the cache. */
@@ -52,7 +58,7 @@ const FILES = 'files';
 const USES = 'uses';
 const PART = /^part-[0-9a-f-]+-(\d+)$/;
 
-export function createVersionCache({ dir: root, maxBytes }: VersionCacheOptions): VersionCache {
+export function createVersionCache({ dir: root, maxBytes, verify = verifyFiles }: VersionCacheOptions): VersionCache {
   /** One process at a time looks what there is and what is used. */
   async function alone<T>(work: () => Promise<T>): Promise<T> {
     await mkdir(root, { recursive: true });
@@ -91,7 +97,9 @@ export function createVersionCache({ dir: root, maxBytes }: VersionCacheOptions)
     try {
       // whoever had the lock before may have done the work
       if (await isWhole(join(entry, FILES), asked.files, signal)) return;
-      await rm(join(entry, FILES), { recursive: true, force: true }); // what is mapped of it stays readable
+      // what is mapped of it stays readable; what else there is was begun by one that died
+      const left = (await namesIn(entry)).filter((name) => name === FILES || PART.test(name));
+      for (const name of left) await rm(join(entry, name), { recursive: true, force: true });
       await download(entry, asked, signal);
     } finally {
       stop();
@@ -121,7 +129,7 @@ export function createVersionCache({ dir: root, maxBytes }: VersionCacheOptions)
         await pipeline(found.body, createWriteStream(join(part, path), { flush: true }));
       }
       await writeFile(join(part, MANIFEST), manifest, { flush: true });
-      await verifyFiles(part, files, { signal });
+      await verify(part, files, { signal });
       await rename(part, join(entry, FILES));
     } catch (error) {
       throw isFull(error) ? full(root, { what: `${prefix}@${version}`, needed, cause: error }) : error;
@@ -147,6 +155,16 @@ export function createVersionCache({ dir: root, maxBytes }: VersionCacheOptions)
       `${what} does not fit into the cache ${root}: it has ${needed} bytes, ${held} are in use, and GEO2_CACHE_BYTES allows ` +
         `${maxBytes}. Raise it: a new version is loaded beside the old one.`,
       { data: { needed, held, maxBytes } },
+    );
+  }
+
+  function isWhole(dir: string, files: readonly FileFacts[], signal: AbortSignal | undefined): Promise<boolean> {
+    return verify(dir, files, { signal }).then(
+      () => true,
+      () => {
+        throwIfCanceled(signal);
+        return false;
+      },
     );
   }
 
@@ -184,17 +202,17 @@ interface Entry {
 }
 
 async function describe(path: string): Promise<Entry> {
-  const alive = async (name: string): Promise<boolean> =>
-    Date.now() - ((await touchedAt(join(path, name))) ?? 0) <= STALE_MS;
+  const alive = async (name: string, staleMs: number): Promise<boolean> =>
+    Date.now() - ((await touchedAt(join(path, name))) ?? 0) <= staleMs;
   let bytes = await bytesOf(join(path, FILES));
   for (const name of await namesIn(path)) {
     const reserved = PART.exec(name)?.[1];
     if (reserved === undefined) continue;
-    if (await alive(name)) bytes += Number(reserved);
+    if (await alive(name, SOON_STALE_MS)) bytes += Number(reserved);
     else await rm(join(path, name), { recursive: true, force: true });
   }
   let isUsed = false;
-  for (const name of await namesIn(join(path, USES))) isUsed ||= await alive(join(USES, name));
+  for (const name of await namesIn(join(path, USES))) isUsed ||= await alive(join(USES, name), STALE_MS);
   return { path, bytes, isUsed, usedAtMs: (await touchedAt(path)) ?? 0 };
 }
 
@@ -215,16 +233,6 @@ async function namesIn(dir: string): Promise<string[]> {
 async function touch(path: string): Promise<void> {
   const now = new Date();
   await utimes(path, now, now);
-}
-
-function isWhole(dir: string, files: readonly FileFacts[], signal: AbortSignal | undefined): Promise<boolean> {
-  return verifyFiles(dir, files, { signal }).then(
-    () => true,
-    () => {
-      throwIfCanceled(signal);
-      return false;
-    },
-  );
 }
 
 function isFull(error: unknown): boolean {

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import * as z from 'zod';
 import { Geo2Error } from '../errors.ts';
-import { FileFactsSchema, verifyFiles } from './checksums.ts';
+import { FileFactsSchema, type VerifyFiles, verifyFiles } from './checksums.ts';
 import { type ObjectStore, readBytes } from './object-store.ts';
 import { parseStoredJson } from './stored-json.ts';
 import type { VersionCache } from './version-cache.ts';
@@ -87,6 +87,14 @@ export async function listVersions(store: ObjectStore, prefix: string): Promise<
   return versions;
 }
 
+export interface OpenVersionOptions {
+  readonly version?: string | undefined;
+  readonly cache?: VersionCache | undefined;
+  /** Of a local store; a cache verifies by itself. */
+  readonly verify?: VerifyFiles | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Brings a version onto this machine and verifies the size and sha256 of every file that its manifest lists. Without `version`
  * the pointer decides. In a local store the folder is used where it lies; of any other the version is held in `cache`.
@@ -97,9 +105,9 @@ export async function listVersions(store: ObjectStore, prefix: string): Promise<
 export async function openVersion(
   store: ObjectStore,
   prefix: string,
-  options: { version?: string | undefined; cache?: VersionCache | undefined; signal?: AbortSignal | undefined } = {},
+  options: OpenVersionOptions = {},
 ): Promise<LocalVersion> {
-  const { cache, signal } = options;
+  const { cache, verify = verifyFiles, signal } = options;
   const version = options.version ?? (await readCurrent(store, prefix))?.version;
   if (version === undefined) {
     throw new Geo2Error('FILE_MISSING', `${prefix} has no published version in ${store.url}.`, { data: { prefix } });
@@ -112,7 +120,7 @@ export async function openVersion(
   const { files } = parseStoredJson(ListedFilesSchema, manifest.bytes, key);
   if (store.localPath !== undefined) {
     const dir = dirname(store.localPath(key));
-    await verifyFiles(dir, files, { signal });
+    await verify(dir, files, { signal });
     return { version, dir };
   }
   if (cache === undefined) {

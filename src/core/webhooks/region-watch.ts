@@ -1,5 +1,5 @@
 import type { ObjectStore } from '../storage/object-store.ts';
-import { readCurrent } from '../storage/versioned.ts';
+import { type Pointer, pollCurrent, readCurrent } from '../storage/versioned.ts';
 import { noticeRegion, type RegionChange, type RegionNoticeDeps } from './region-events.ts';
 
 /** How late a publication by a command without this database is noticed. */
@@ -23,18 +23,20 @@ export interface RegionWatch {
 
 export function createRegionWatch(deps: RegionWatchDeps): RegionWatch {
   const { store, listRegions, onChange, onError } = deps;
-  /** What this process has seen by region: the database is asked only about what moved. */
-  const seen = new Map<string, string>();
+  /** What this process has seen by region: a pointer that has not changed is not read, and the database is asked only about what moved. */
+  const seen = new Map<string, Pointer>();
   const stopped = Promise.withResolvers<'stopped'>();
   let looping: Promise<void> | undefined;
 
   async function look(): Promise<void> {
     for (const id of await listRegions()) {
+      const before = seen.get(id);
+      const pointer = await pollCurrent(store, `regions/${id}`, { ifNoneMatch: before?.etag });
+      if (pointer === undefined || pointer === 'unchanged') continue;
       const readVersion = async () => (await readCurrent(store, `regions/${id}`))?.version;
-      const version = await readVersion();
-      if (version === undefined || seen.get(id) === version) continue;
-      const change = await noticeRegion({ id, readVersion }, deps);
-      seen.set(id, version);
+      const moved = pointer.version !== before?.version;
+      const change = moved ? await noticeRegion({ id, readVersion }, deps) : undefined;
+      seen.set(id, pointer);
       if (change !== undefined) onChange?.({ region: id, change });
     }
   }

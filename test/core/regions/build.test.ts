@@ -15,6 +15,7 @@ import { type BuildProgress, buildRegion } from '#core/regions/build.ts';
 import { openImagery } from '#core/regions/imagery-archive.ts';
 import { createImagerySource, viewSetImagery } from '#core/regions/imagery-source.ts';
 import { listRegions, publishRegion } from '#core/regions/publish.ts';
+import { embedSampleQueries } from '#core/regions/sample-queries.ts';
 import { verifyRegion } from '#core/regions/verify.ts';
 import { readViewSetTiles } from '#core/regions/view-set.ts';
 import { openExactIndex } from '#core/retrieval/vector-index.exact.ts';
@@ -86,13 +87,13 @@ describe('a region built from a view set', () => {
     const clock = () => new Date(Date.UTC(2026, 4, 6) + 500 * ms++);
     const built = await buildRegion(
       { source, id: 'painted', version: 'v1', ...about, onProgress: (step) => progress.push(step) },
-      { model, store, writeIndex: writeFlatRegionIndex, now: clock },
+      { model, store, writeIndex: writeFlatRegionIndex, openIndex: openExactIndex, now: clock },
     );
     expect(built).toMatchObject({ tileCount: 6, headings: 4, embeddingWidth: TINY_WIDTH, capturedAt: null });
     expect(built.overlap).toBe(0.5);
     expect([...new Set(progress.map(({ stage }) => stage))]).toEqual(['embedding', 'imagery', 'writing']);
     expect(progress[0]).toEqual({ stage: 'embedding', done: 1, total: 6, ratePerS: 2 });
-    expect(progress.at(-1)).toMatchObject({ stage: 'writing', done: 6, total: 6 });
+    expect(progress.at(-1)).toMatchObject({ stage: 'writing', done: 7, total: 7 });
     expect(progress.every(({ ratePerS }) => ratePerS > 0)).toBe(true);
     const verified = await verifyRegion(
       { id: 'painted', version: 'v1' },
@@ -118,7 +119,7 @@ describe('a region built from a view set', () => {
     const dir = await writeTiles();
     await buildRegion(
       { source: await sourceOf(dir), id: 'painted', version: 'v1', ...about },
-      { model, store, writeIndex: writeFlatRegionIndex, now },
+      { model, store, writeIndex: writeFlatRegionIndex, openIndex: openExactIndex, now },
     );
     const verify = async (from: string) =>
       verifyRegion(
@@ -139,7 +140,7 @@ describe('a region built from a view set', () => {
     const dir = await writeTiles();
     const built = await buildRegion(
       { source: await sourceOf(dir), id: 'painted', version: 'v1', ...about },
-      { model, store, writeIndex: writeFlatRegionIndex, now },
+      { model, store, writeIndex: writeFlatRegionIndex, openIndex: openExactIndex, now },
     );
     expect(built.imagery).toMatchObject({ maxZoom: 18, tileType: 'webp' });
     const archive = await openImagery(store.localPath('regions/painted/v1/imagery.pmtiles'));
@@ -164,7 +165,7 @@ describe('a region built from a view set', () => {
     const source = await sourceOf(await writeTiles());
     await buildRegion(
       { source, id: 'painted', version: 'v1', ...about },
-      { model, store, writeIndex: writeFlatRegionIndex, now },
+      { model, store, writeIndex: writeFlatRegionIndex, openIndex: openExactIndex, now },
     );
     const file = await asyncBufferFromFile(store.localPath('regions/painted/v1/tiles.parquet'));
     const metadata = await parquetMetadataAsync(file);
@@ -184,35 +185,104 @@ describe('a region built from a view set', () => {
       [await emptyStore(), await emptyStore()].map(async (store) =>
         buildRegion(
           { source: await sourceOf(dir), id: 'painted', version: 'v1', ...about },
-          { model, store, writeIndex: writeFlatRegionIndex, now },
+          { model, store, writeIndex: writeFlatRegionIndex, openIndex: openExactIndex, now },
         ),
       ),
     );
     expect(second).toEqual(first);
   });
 
-  test.each(['index.faiss', 'tiles.parquet', 'imagery.pmtiles', 'collection.json', 'calibration.json'])(
-    'with one flipped byte in %s is refused by name, and not published',
-    async (file) => {
-      const store = await emptyStore();
-      const source = await sourceOf(await writeTiles());
-      await buildRegion(
-        { source, id: 'painted', version: 'v1', ...about },
-        { model, store, writeIndex: writeFlatRegionIndex, now },
-      );
-      const path = store.localPath(`regions/painted/v1/${file}`);
-      const bytes = await readFile(path);
-      const middle = Math.floor(bytes.length / 2);
-      bytes[middle] = (bytes[middle] ?? 0) ^ 1;
-      await writeFile(path, bytes);
-      const refusal = { code: 'FILE_CORRUPT', data: { file } };
-      const deps = { store, openIndex: openExactIndex, model: identity() };
-      await expect(verifyRegion({ id: 'painted', version: 'v1' }, deps)).rejects.toMatchObject(refusal);
-      await expect(
-        publishRegion(store, { id: 'painted', version: 'v1' }, { openIndex: openExactIndex }),
-      ).rejects.toMatchObject(refusal);
-    },
-  );
+  test('holds golden queries: rows of its own, and the ground views that it is given', async () => {
+    const store = await emptyStore();
+    const dir = await writeTiles();
+    for (const [name, background] of [
+      ['street', '#286482'],
+      ['hill', '#a0640a'],
+    ]) {
+      await sharp({ create: { width: 256, height: 192, channels: 3, background: background ?? '' } })
+        .png()
+        .toFile(join(dir, `${name}.png`));
+    }
+    await writeFile(
+      join(dir, 'queries.csv'),
+      'query_id,image,kind,lon,lat,heading_deg,fov_deg,split\nstreet,street.png,photo,,,,90,a\nhill,hill.png,photo,,,0,90,a\n',
+    );
+    const queries = await embedSampleQueries(dir, model);
+    const asked = { source: await sourceOf(dir), id: 'painted', version: 'v1', ...about, queries };
+    await buildRegion(asked, { model, store, writeIndex: writeFlatRegionIndex, openIndex: openExactIndex, now });
+    const golden = JSON.parse(await readFile(store.localPath('regions/painted/v1/golden-queries.json'), 'utf8'));
+    expect(golden.queries.map(({ name }: { name: string }) => name)).toEqual([
+      'tile t0 at orientation 0',
+      'tile t1 at orientation 1',
+      'tile t2 at orientation 2',
+      'tile t3 at orientation 3',
+      'tile t4 at orientation 0',
+      'tile t5 at orientation 1',
+      'query street',
+      'query hill',
+    ]);
+    for (const { name, expected } of golden.queries.slice(0, 6)) {
+      expect(expected).toHaveLength(10);
+      expect(expected[0]).toMatchObject({ tile: name.split(' ')[1], similarity: 1 });
+    }
+    const street = new Float32Array(Uint8Array.from(Buffer.from(golden.queries[6].vector, 'base64')).buffer);
+    expect(Math.hypot(...street)).toBeCloseTo(1, 5);
+    const [best] = golden.queries[6].expected;
+    // a photo fills its field of view only: it is the nearest in colour all the same
+    expect(best.similarity).toBeGreaterThan(0.9);
+    await expect(
+      verifyRegion({ id: 'painted', version: 'v1' }, { store, openIndex: openExactIndex }),
+    ).resolves.toMatchObject({ id: 'painted' });
+  });
+
+  test.each([
+    ['a table that is wrong', 'query_id,image\na,b.png\n', /queries\.csv needs the columns/],
+    [
+      'a view that is not there',
+      'query_id,image,kind,lon,lat,heading_deg,fov_deg,split\na,gone.png,photo,,,,90,x\n',
+      /names gone\.png for a, which cannot be read/,
+    ],
+    [
+      'a view that is no image',
+      'query_id,image,kind,lon,lat,heading_deg,fov_deg,split\na,tiles.csv,photo,,,,90,x\n',
+      /tiles\.csv of queries\.csv cannot be used/,
+    ],
+  ])('refuses golden queries of a view set with %s', async (_name, table, why) => {
+    const dir = await writeTiles();
+    expect(await embedSampleQueries(dir, model)).toEqual([]);
+    await writeFile(join(dir, 'queries.csv'), table);
+    await expect(embedSampleQueries(dir, model)).rejects.toMatchObject({
+      code: 'SOURCE_INVALID',
+      message: expect.stringMatching(why),
+    });
+  });
+
+  test.each([
+    'index.faiss',
+    'tiles.parquet',
+    'imagery.pmtiles',
+    'collection.json',
+    'calibration.json',
+    'golden-queries.json',
+  ])('with one flipped byte in %s is refused by name, and not published', async (file) => {
+    const store = await emptyStore();
+    const source = await sourceOf(await writeTiles());
+    await buildRegion(
+      { source, id: 'painted', version: 'v1', ...about },
+      { model, store, writeIndex: writeFlatRegionIndex, openIndex: openExactIndex, now },
+    );
+    const path = store.localPath(`regions/painted/v1/${file}`);
+    const bytes = await readFile(path);
+    const middle = Math.floor(bytes.length / 2);
+    bytes[middle] = (bytes[middle] ?? 0) ^ 1;
+    await writeFile(path, bytes);
+    const refusal = { code: 'FILE_CORRUPT', data: { file } };
+    const deps = { store, openIndex: openExactIndex, model: identity() };
+    await expect(verifyRegion({ id: 'painted', version: 'v1' }, deps)).rejects.toMatchObject(refusal);
+    await expect(
+      publishRegion(store, { id: 'painted', version: 'v1' }, { openIndex: openExactIndex }),
+    ).rejects.toMatchObject(refusal);
+  });
 });
 
 describe('building', () => {
@@ -223,7 +293,13 @@ describe('building', () => {
       painted(128, () => [9, 9, 9]),
     ),
   ]);
-  const deps = async () => ({ model, store: await emptyStore(), writeIndex: writeFlatRegionIndex, now });
+  const deps = async () => ({
+    model,
+    store: await emptyStore(),
+    writeIndex: writeFlatRegionIndex,
+    openIndex: openExactIndex,
+    now,
+  });
 
   test('never changes a version that exists', async () => {
     const same = await deps();
@@ -294,7 +370,13 @@ describe('building', () => {
       const store = await emptyStore();
       const tiles = await sourceOf(await writeTiles());
       const asked = { source: tiles, id: 'painted', version: 'v1', ...about };
-      const slow = await buildRegion(asked, { model: narrow, store, writeIndex: writeFlatRegionIndex, now });
+      const slow = await buildRegion(asked, {
+        model: narrow,
+        store,
+        writeIndex: writeFlatRegionIndex,
+        openIndex: openExactIndex,
+        now,
+      });
       const quick = await buildRegion(asked, await deps());
       expect(slow.files).toEqual(quick.files);
     } finally {
@@ -314,7 +396,7 @@ describe('building', () => {
       },
     };
     const asked = { source, id: 'one', version: 'v1', ...about };
-    const rest = { model, writeIndex: writeFlatRegionIndex, now };
+    const rest = { model, writeIndex: writeFlatRegionIndex, openIndex: openExactIndex, now };
     await expect(buildRegion(asked, { ...rest, store: failing })).rejects.toMatchObject({ code: 'STORE_FAILED' });
     expect(puts).toBe(3);
     expect(await keysOf(store)).toEqual([]);

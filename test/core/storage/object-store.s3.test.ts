@@ -1,12 +1,12 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
-import { connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createS3ObjectStore, type S3ObjectStoreOptions } from '#core/storage/object-store.s3.ts';
 import type { ObjectStore } from '#core/storage/object-store.ts';
 import { objectStoreContract } from '../../contract/object-store.ts';
 import { findSeaweedfs, startSeaweedfs, type TestS3 } from '../../seaweedfs.ts';
+import { startTcpLine } from '../../tcp-line.ts';
 
 const PART_BYTES = 5 * 1024 * 1024; // the least that S3 allows
 const seaweedfs = await findSeaweedfs();
@@ -166,57 +166,81 @@ describe.skipIf(seaweedfs === undefined)('what a person is told', () => {
   });
 });
 
-describe.skipIf(seaweedfs === undefined)('a line that breaks', () => {
-  /** Passes connections on to the server until it is told to cut them. */
-  async function startLine(): Promise<{ endpoint: string; cutAfter(bytes: number): void; down(): void; up(): void }> {
-    const target = Number(new URL(s3.endpoint).port);
-    const sockets = new Set<Socket>();
-    let left = Number.POSITIVE_INFINITY;
-    let isDown = false;
-    const server = createTcpServer((socket) => {
-      if (isDown) return void socket.destroy();
-      const upstream = connect(target, '127.0.0.1');
-      for (const end of [socket, upstream]) {
-        sockets.add(end);
-        end.on('error', () => {});
-        end.on('close', () => {
-          sockets.delete(end);
-          socket.destroy();
-          upstream.destroy();
-        });
-      }
-      socket.pipe(upstream);
-      upstream.on('data', (chunk: Buffer) => {
-        const passed = chunk.subarray(0, left);
-        left -= passed.length;
-        socket.write(passed);
-        if (left > 0) return;
-        left = Number.POSITIVE_INFINITY; // one cut
-        setTimeout(() => socket.destroy(), 20);
-        upstream.destroy();
-      });
+/** What SeaweedFS cannot be brought to say: a server that answers every request with an error, in the form that S3 documents. */
+describe('what a person is told by a server that refuses', () => {
+  async function refusing(status: number, code: string): Promise<{ store: ObjectStore; asked: () => number }> {
+    let asked = 0;
+    const server = createServer((request, response) => {
+      asked += 1;
+      request.resume();
+      const body =
+        '<?xml version="1.0" encoding="UTF-8"?>\n' +
+        `<Error><Code>${code}</Code><Message>a sentence of the server</Message><RequestId>1</RequestId></Error>`;
+      response.writeHead(status, { 'content-type': 'application/xml', date: new Date().toUTCString() }).end(body);
     }).listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
     await new Promise((resolve) => server.once('listening', resolve));
-    onTestFinished(() => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    });
     const address = server.address();
-    if (typeof address !== 'object' || address === null) throw new Error('there is no port');
-    return {
-      endpoint: `http://127.0.0.1:${address.port}`,
-      cutAfter(bytes) {
-        left = bytes;
-      },
-      down() {
-        isDown = true;
-        for (const socket of sockets) socket.destroy();
-      },
-      up() {
-        isDown = false;
-      },
-    };
+    const port = typeof address === 'object' ? address?.port : undefined;
+    const store = createS3ObjectStore({
+      url: 's3://imagery/geo2',
+      endpoint: `http://127.0.0.1:${port}`,
+      credentials: { accessKeyId: 'key', secretAccessKey: 'secret' },
+      region: 'eu-north-1',
+      patienceMs: 500,
+    });
+    return { store, asked: () => asked };
   }
+
+  test.each([
+    [403, 'RequestTimeTooSkewed', /The clocks of this machine and of http:.* differ .*set this clock \(NTP\)/, 2],
+    [403, 'InvalidAccessKeyId', /does not know the access key: check AWS_ACCESS_KEY_ID/, 1],
+    [403, 'SignatureDoesNotMatch', /The secret is not the one of the access key .*AWS_SECRET_ACCESS_KEY/, 1],
+    [400, 'ExpiredToken', /The session token has run out .*: get new credentials/, 1],
+    [403, 'AccessDenied', /does not let these credentials do that with a in imagery: .*s3:PutObject/, 1],
+    [301, 'PermanentRedirect', /The bucket imagery is not in eu-north-1: set GEO2_S3_REGION/, 1],
+    [400, 'AuthorizationHeaderMalformed', /The bucket imagery is not in eu-north-1: set GEO2_S3_REGION/, 1],
+    [404, 'NoSuchBucket', /There is no bucket imagery at http:.*: create it, or correct GEO2_STORE/, 1],
+    [
+      400,
+      'InvalidRequest',
+      /refuses a in imagery \(HTTP 400, InvalidRequest: a sentence of the server\); check GEO2_STORE/,
+      1,
+    ],
+  ])('%i %s', async (status, code, message, requests) => {
+    const { store, asked } = await refusing(status, code);
+    const refusal = { code: 'STORE_FAILED', message: expect.stringMatching(message), data: { bucket: 'imagery' } };
+    await expect(store.put('a', Buffer.from('1'))).rejects.toMatchObject(refusal);
+    expect(asked()).toBe(requests);
+  });
+
+  test.each([
+    [503, 'SlowDown'],
+    [500, 'InternalError'],
+  ])('%i %s, which is tried again first', async (status, code) => {
+    const { store, asked } = await refusing(status, code);
+    await expect(store.put('a', Buffer.from('1'))).rejects.toMatchObject({
+      code: 'STORE_FAILED',
+      message: expect.stringMatching(/cannot serve a in imagery now \(HTTP 50\d, .*try again, or look at the server/),
+    });
+    expect(asked()).toBeGreaterThan(1);
+  });
+
+  test('without credentials', async () => {
+    const none = { AWS_EC2_METADATA_DISABLED: 'true', AWS_CONFIG_FILE: '/none', AWS_SHARED_CREDENTIALS_FILE: '/none' };
+    for (const [name, value] of Object.entries(none)) vi.stubEnv(name, value);
+    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE']) vi.stubEnv(name, undefined);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const store = createS3ObjectStore({ url: 's3://imagery/geo2', endpoint: 'http://127.0.0.1:1', patienceMs: 500 });
+    await expect(store.get('a')).rejects.toMatchObject({
+      code: 'STORE_FAILED',
+      message: expect.stringMatching(/There are no credentials for http:.*: set AWS_ACCESS_KEY_ID/),
+    });
+  });
+});
+
+describe.skipIf(seaweedfs === undefined)('a line that breaks', () => {
+  const startLine = () => startTcpLine(s3.endpoint);
 
   test('is read on where it broke', async () => {
     const url = `s3://contract/${randomUUID()}`;
