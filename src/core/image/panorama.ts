@@ -140,10 +140,11 @@ function blend({ rgb, widthPx }: Pixels, column: Between, row: Between, canvas: 
   const down = row.share;
   const left = 1 - right;
   const up = 1 - down;
+  const { rgb: to, mask } = canvas;
   for (let c = 0; c < 3; c++) {
     const above = (rgb[upperLeft + c] ?? 0) * left + (rgb[upperRight + c] ?? 0) * right;
     const below = (rgb[lowerLeft + c] ?? 0) * left + (rgb[lowerRight + c] ?? 0) * right;
-    canvas.rgb[pixel * 3 + c] = above * up + below * down + 0.5; // the array drops the fraction
+    to[pixel * 3 + c] = (above * up + below * down + 0.5) | 0;
   }
-  canvas.mask[pixel] = 1;
+  mask[pixel] = 1;
 }
