@@ -22,6 +22,8 @@ const HEADINGS = 8;
 const NOISE = 0.6;
 const HYPOTHESES = 48;
 const K = 256;
+const STEP_M = 35;
+const PRIOR_M = 5_000;
 
 const { values } = parseArgs({
   options: {
@@ -48,13 +50,28 @@ try {
     single({ ...about, condition: 'build' }, 'build_s', builtS),
     ...Object.entries(facts.parameters).map(([name, value]) => single({ ...about, condition: 'build' }, name, value)),
   ];
-  // a circle of 5 km at steps of 35 m would hold them all: a share of the tiles as a prior leaves it of a larger region
   const near = Int32Array.from({ length: Math.floor(tiles / 10) }, (_, i) => Math.floor(tiles / 3) + i);
   const everywhere = { rowsPerTile: HEADINGS };
+  const circle = tilesWithin(PRIOR_M);
   const conditions: [string, number, GroupSearchOptions][] = [
     ['unknown_heading', 1, { k: K, rowsPerGroup: HEADINGS, rows: everywhere }],
     ['unknown_heading_48_hypotheses', HYPOTHESES, { k: K, rowsPerGroup: HEADINGS, rows: everywhere }],
     ['known_heading', 1, { k: K, rowsPerGroup: HEADINGS, rows: { ...everywhere, orientation: 0 } }],
+    [
+      'known_heading_16_hypotheses',
+      HYPOTHESES / 3,
+      { k: K, rowsPerGroup: HEADINGS, rows: { ...everywhere, orientation: 0 } },
+    ],
+    [
+      'prior_5_km_unknown_heading_48_hypotheses',
+      HYPOTHESES,
+      { k: K, rowsPerGroup: HEADINGS, rows: { ...everywhere, tiles: circle } },
+    ],
+    [
+      'prior_5_km_known_heading_16_hypotheses',
+      HYPOTHESES / 3,
+      { k: K, rowsPerGroup: HEADINGS, rows: { ...everywhere, tiles: circle, orientation: 0 } },
+    ],
     ['prior_of_a_tenth', 1, { k: K, rowsPerGroup: HEADINGS, rows: { ...everywhere, tiles: near } }],
     [
       'prior_of_a_tenth_known_heading',
@@ -78,6 +95,15 @@ try {
   await writeFile(values.out, reportText(found));
 } finally {
   await rm(folder, { recursive: true, force: true });
+}
+
+/** Tiles of a square region, 35 m apart, whose centre lies within so many metres of the region's. */
+function tilesWithin(radiusM: number): Int32Array {
+  const side = Math.ceil(Math.sqrt(tiles));
+  const all = Array.from({ length: tiles }, (_, tile) => tile);
+  const isNear = (tile: number): boolean =>
+    STEP_M * Math.hypot((tile % side) - side / 2, Math.floor(tile / side) - side / 2) <= radiusM;
+  return Int32Array.from(all.filter(isNear));
 }
 
 /** Row `row` of the demo region, with noise that `seed` decides. */

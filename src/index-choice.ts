@@ -22,7 +22,8 @@ export async function chooseIndex(
       const { openFaissIndex } = await import('./core/retrieval/vector-index.faiss.ts');
       const { faissVersion } = await import('#native/faiss');
       faissVersion(); // the binding is loaded at its first use: here, while there is another way
-      return { openIndex: orOfServer((path) => openFaissIndex(path, { mmap: true }), milvus), index: 'faiss' };
+      const openFile: OpenIndex = (path, facts) => openFaissIndex(path, { mmap: facts?.type === 'IndexIVFFlat' });
+      return { openIndex: orOfServer(openFile, milvus), index: 'faiss' };
     } catch (cause) {
       if (asked === 'faiss') {
         throw new Geo2Error('INDEX_INVALID', 'FAISS is asked for, and its binding is not built: run `make setup`.', {

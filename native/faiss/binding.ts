@@ -34,8 +34,17 @@ export interface NativeIndex {
   mergeFrom(other: NativeIndex): Promise<void>;
   removeIds(ids: Int32Array | Float64Array): Promise<number>;
   reconstruct(row: number): Promise<Float32Array>;
+  transform(vectors: Float32Array): Promise<Float32Array>;
   dispose(): Promise<void>;
-  describe(): { dimension: number; total: number; trained: boolean; metric: 0 | 1; mapped: boolean };
+  describe(): {
+    dimension: number;
+    total: number;
+    trained: boolean;
+    metric: 0 | 1;
+    mapped: boolean;
+    lists: number;
+    probes: number;
+  };
 }
 
 const BUILT = fileURLToPath(new URL('./build/Release/faiss.node', import.meta.url));

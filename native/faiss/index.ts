@@ -149,6 +149,12 @@ export class Index implements AsyncDisposable {
     return this.#native.describe().mapped;
   }
 
+  /** Of an inverted file: how many lists there are, and how many of them a search visits that does not say. */
+  get lists(): { readonly nlist: number; readonly nprobe: number } | undefined {
+    const { lists, probes } = this.#native.describe();
+    return lists === 0 ? undefined : { nlist: lists, nprobe: probes };
+  }
+
   /** Appends vectors; the first gets row `ntotal()`. All or, when one is not finite, none. */
   async add(vectors: Vectors): Promise<void> {
     await this.#native.add(floats(vectors));
@@ -166,8 +172,9 @@ export class Index implements AsyncDisposable {
 
   /**
    * The k nearest groups of rows, where a group is as near as its nearest pair of a row and one of the queries; of each that pair.
-   * Group g has the rows `g * rowsPerGroup` to `g * rowsPerGroup + rowsPerGroup - 1`, as far as they are selected. An approximate
-   * index lets only the k * rowsPerGroup nearest rows of each query compete.
+   * Group g has the rows `g * rowsPerGroup` to `g * rowsPerGroup + rowsPerGroup - 1`, as far as they are selected. An inverted
+   * file of floats by inner product visits the nprobe lists nearest to any query; another approximate index lets only the
+   * k * rowsPerGroup nearest rows of each query compete.
    */
   async searchGroups(queries: Vectors, k: number, options: GroupSearchOptions): Promise<GroupSearchResult> {
     const { rowsPerGroup, ...others } = options;
@@ -197,6 +204,11 @@ export class Index implements AsyncDisposable {
   /** The vector of a row, as near as the kind of index keeps it. ERR_FAISS_ROW_NOT_FOUND. */
   async reconstruct(row: number): Promise<Float32Array> {
     return this.#native.reconstruct(row);
+  }
+
+  /** What the transforms that an index begins with (`PCA64,…`) make of vectors. ERR_FAISS_UNSUPPORTED where there are none. */
+  async transform(vectors: Vectors): Promise<Float32Array> {
+    return this.#native.transform(floats(vectors));
   }
 
   /** Frees the memory when the calls before it have ended. Every later call says ERR_FAISS_DISPOSED. */

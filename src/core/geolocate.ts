@@ -10,7 +10,15 @@ import type { EmbedTiming, Model } from './inference/model.ts';
 import { calibrationFor, judge, type Verdict } from './retrieval/answer.ts';
 import type { Place } from './retrieval/posterior.ts';
 import type { Region, RegionFacts, RegionSource } from './retrieval/region.ts';
-import { type Finding, type Hit, type Scope, type Search, scopesOf, searchScopes } from './retrieval/search.ts';
+import {
+  type Finding,
+  type Hit,
+  nearestTiles,
+  type Scope,
+  type Search,
+  scopesOf,
+  searchScopes,
+} from './retrieval/search.ts';
 import { rectangleAround } from './retrieval/tile-selection.ts';
 import { NO_TRACER, type Tracer } from './tracing/tracer.ts';
 
@@ -98,6 +106,8 @@ const DEFAULT_CONFIDENCE = 0.68;
 const PANORAMA_MIN_FOV_DEG = 180;
 /** Rows of a bank times vectors of the query beyond which a heading is not checked: it would cost more than the answer did. */
 const MAX_CONFLICT_PRODUCTS = 1_000_000;
+/** When a canvas has reached the model's process: what the event loop does before would hold it up. */
+const SENT_AFTER_MS = 2;
 /** Of those that fit a query best when its heading is doubted: so many are looked at closely. */
 const CONFLICT_TILES = 128;
 /** A compass may be off by so much without contradicting anything. */
@@ -207,15 +217,17 @@ function createSeek(deps: GeolocateDeps): (request: GeolocateRequest) => Promise
 
   async function embed(query: GroundQuery, { signal, deadlineMs }: GeolocateRequest, spentMs: number) {
     let timing: EmbedTiming = { queueMs: 0, computeMs: 0 };
-    const [embedding] = await model.embedGround([query.canvas], {
+    const embedding = model.embedGround([query.canvas], {
       signal,
       deadlineMs: deadlineMs === undefined ? undefined : deadlineMs - spentMs,
       onTiming: (measured) => {
         timing = measured;
       },
     });
-    if (embedding === undefined) throw new Geo2Error('INFERENCE_FAILED', 'The model gave no embedding.');
-    return { embedding, timing };
+    setTimeout(() => query.reasons, SENT_AFTER_MS); // worked out while the graph runs
+    const [found] = await embedding;
+    if (found === undefined) throw new Geo2Error('INFERENCE_FAILED', 'The model gave no embedding.');
+    return { embedding: found, timing };
   }
 }
 
@@ -383,8 +395,8 @@ async function contradictsHeading(
     query: unturned.flatMap((i) => sought.query[i] ?? []),
     hypotheses: unturned.flatMap((i) => sought.hypotheses[i] ?? []),
   };
-  const rough = await searchScopes(turnable, { ...roughly, aligned: false, signal });
-  const likely = narrowed(turnable, rough.hits.slice(0, CONFLICT_TILES));
+  const rough = await nearestTiles(turnable, { ...roughly, aligned: false, signal }, CONFLICT_TILES);
+  const likely = narrowed(turnable, rough.hits);
   const { hits } = await searchScopes(likely, { ...sought, aligned: false, signal });
   const { searchedTiles } = rough;
   const turned = verdictOf({ hits, searchedTiles, profile: profileOf(query.view, false) }, { confidence });

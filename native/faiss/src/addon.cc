@@ -6,6 +6,7 @@
 #include <faiss/IndexIVF.h>
 #include <faiss/IndexIVFPQ.h>
 #include <faiss/IndexPQ.h>
+#include <faiss/IndexPreTransform.h>
 #include <faiss/index_factory.h>
 #include <faiss/utils/distances.h>
 #include <napi.h>
@@ -25,8 +26,10 @@
 #include "file.h"
 #include "flat.h"
 #include "gate.h"
+#include "heads.h"
 #include "inspect.h"
 #include "job.h"
+#include "lists.h"
 #include "search.h"
 #ifdef GEO2_SANITIZE
 #include "deliberate.h"
@@ -49,6 +52,7 @@ struct Shared {
       graph->hnsw.efSearch = kWidestSearch;
     }
     next_label = mapped ? index->ntotal : greatest_label(*index) + 1;
+    head = head_of(*index);
     note();
   }
 
@@ -61,11 +65,16 @@ struct Shared {
   /// The graph of the index, if it is one, and the efSearch that it was made or read with.
   faiss::IndexHNSW* graph = nullptr;
   int ef_search = 0;
+  int head = 0;
+  /// Of what was read, until it is changed.
+  std::unique_ptr<Heads> heads;
 
   int dimension = 0;
   Row total = 0;
   bool trained = false;
   faiss::MetricType metric = faiss::METRIC_L2;
+  /// Of an inverted file, else 0: its lists, and how many of them a search visits.
+  size_t lists = 0, probes = 0;
 
   /// Call where no job of this index runs.
   void note() {
@@ -73,6 +82,11 @@ struct Shared {
     total = index->ntotal;
     trained = index->is_trained;
     metric = index->metric_type;
+    if (heads != nullptr && heads->count() != total) heads.reset();
+    if (const auto* ivf = dynamic_cast<const faiss::IndexIVF*>(innermost(index.get()))) {
+      lists = ivf->nlist;
+      probes = ivf->nprobe;
+    }
   }
 };
 
@@ -128,6 +142,7 @@ class NativeIndex final : public Napi::ObjectWrap<NativeIndex> {
                            InstanceMethod<&NativeIndex::merge_from>("mergeFrom"),
                            InstanceMethod<&NativeIndex::remove_ids>("removeIds"),
                            InstanceMethod<&NativeIndex::reconstruct>("reconstruct"),
+                           InstanceMethod<&NativeIndex::transform>("transform"),
                            InstanceMethod<&NativeIndex::dispose>("dispose"),
                            InstanceMethod<&NativeIndex::describe>("describe"),
                        });
@@ -237,6 +252,7 @@ class NativeIndex final : public Napi::ObjectWrap<NativeIndex> {
                  {[=] {
                     ReadIndex read = read_file(path, mmap);
                     *shared = share(std::move(read.index), read.mapped);
+                    if (!mmap) (*shared)->heads = Heads::of(*(*shared)->index);
                   },
                   [=](Napi::Env env) { return wrap(env, *shared); }, kFileCorrupt});
     });
@@ -323,6 +339,7 @@ class NativeIndex final : public Napi::ObjectWrap<NativeIndex> {
       fail(kInvalidArgument, "efSearch must be at most ", kWidestSearch, ", not ", asked->ef_search, ".");
     }
     if (asked->ef_search == 0) asked->ef_search = shared_->ef_search;
+    asked->head = shared_->head;
     return asked;
   }
 
@@ -349,7 +366,7 @@ class NativeIndex final : public Napi::ObjectWrap<NativeIndex> {
       return run(env, needs(Access::kShared),
                  {[shared = shared_, asked, rows_per_group, found] {
                     check_finite(asked->queries, "The queries", shared->dimension);
-                    *found = search_groups(*shared->index, *asked, rows_per_group);
+                    *found = search_groups(*shared->index, *asked, rows_per_group, shared->heads.get());
                   },
                   [found](Napi::Env env) { return pairs_value(env, *found); }, kUnsupported});
     });
@@ -506,7 +523,30 @@ class NativeIndex final : public Napi::ObjectWrap<NativeIndex> {
                 kInternal});
   }
 
-  /// {dimension, total, trained, metric}, as of the last job that ended.
+  Napi::Value transform(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return checked(env, [&] {
+      auto given = std::make_shared<std::vector<float>>(vectors(info[0], "The vectors to transform", usable().dimension));
+      return run(env, needs(Access::kShared),
+                 {[shared = shared_, given] {
+                    check_finite(*given, "The vectors to transform", shared->dimension);
+                    const auto* outer = dynamic_cast<const faiss::IndexPreTransform*>(shared->index.get());
+                    if (outer == nullptr || outer->chain.empty()) fail(kUnsupported, "This index has no transforms.");
+                    if (!outer->is_trained) fail(kNotTrained, "The index must be trained before it transforms vectors.");
+                    const Row count = static_cast<Row>(given->size()) / shared->dimension;
+                    const std::unique_ptr<const float[]> made(outer->apply_chain(count, given->data()));
+                    given->assign(made.get(), made.get() + count * outer->index->d);
+                  },
+                  [given](Napi::Env env) -> Napi::Value {
+                    auto array = Napi::Float32Array::New(env, given->size());
+                    std::copy(given->begin(), given->end(), array.Data());
+                    return array;
+                  },
+                  kUnsupported});
+    });
+  }
+
+  /// {dimension, total, trained, metric, mapped, lists, probes}, as of the last job that ended.
   Napi::Value describe(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return checked(env, [&] {
@@ -517,6 +557,8 @@ class NativeIndex final : public Napi::ObjectWrap<NativeIndex> {
       value.Set("trained", Napi::Boolean::New(env, shared.trained));
       value.Set("metric", Napi::Number::New(env, shared.metric));
       value.Set("mapped", Napi::Boolean::New(env, shared.mapped));
+      value.Set("lists", Napi::Number::New(env, static_cast<double>(shared.lists)));
+      value.Set("probes", Napi::Number::New(env, static_cast<double>(shared.probes)));
       return value;
     });
   }

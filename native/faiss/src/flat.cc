@@ -26,7 +26,6 @@ namespace geo2 {
 namespace {
 
 constexpr size_t kBlockBytes = size_t{1} << 20;  // of vectors; a block and its scores stay in the second-level cache
-constexpr Row kQueryBlock = 64;
 
 bool aligned(const uint8_t* data) { return reinterpret_cast<uintptr_t>(data) % alignof(float) == 0; }
 
@@ -39,13 +38,7 @@ void score(const float* block, int count, const float* queries, int n, int d, fa
     }
     return;
   }
-  float one = 1, zero = 0;
-  int step = 1;
-  if (n == 1) {
-    sgemv_("T", &d, &count, &one, block, &d, queries, &step, &zero, scores, &step);
-  } else {
-    sgemm_("T", "N", &count, &n, &d, &one, block, &d, queries, &d, &zero, scores, &count);
-  }
+  inner_products(block, count, queries, n, d, d, scores);
 }
 
 /// Computes the scores of n <= kQueryBlock queries with every selected row, block by block: calls use(from, count, scores), where
@@ -90,6 +83,16 @@ void scan(const FlatRows& flat, int n, const float* queries, const std::vector<R
 }
 
 }  // namespace
+
+void inner_products(const float* vectors, int count, const float* queries, int n, int d, int width, float* products) {
+  float one = 1, zero = 0;
+  int step = 1;
+  if (n == 1) {
+    sgemv_("T", &width, &count, &one, vectors, &width, queries, &step, &zero, products, &step);
+  } else {
+    sgemm_("T", "N", &count, &n, &width, &one, vectors, &width, queries, &d, &zero, products, &count);
+  }
+}
 
 FlatRows rows_of(const faiss::IndexFlat& index) {
   return {reinterpret_cast<const uint8_t*>(index.get_xb()), index.ntotal, index.d, index.metric_type};

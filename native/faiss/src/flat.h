@@ -23,6 +23,12 @@ struct FlatRows {
   faiss::MetricType metric;
 };
 
+/// Queries that are compared at one time.
+constexpr Row kQueryBlock = 64;
+
+/// products[q * count + i]: of the first `width` numbers of query q, which lie `d` apart, with vector i, which has no more.
+void inner_products(const float* vectors, int count, const float* queries, int n, int d, int width, float* products);
+
 FlatRows rows_of(const faiss::IndexFlat& index);
 
 /// The k best of `members` (null: of all rows) for each of n queries. Only the members are read and computed.

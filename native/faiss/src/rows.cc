@@ -7,7 +7,7 @@ namespace geo2 {
 namespace {
 
 void sort_unique(std::vector<Row>& rows) {
-  std::sort(rows.begin(), rows.end());
+  if (!std::is_sorted(rows.begin(), rows.end())) std::sort(rows.begin(), rows.end());
   rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
 }
 
@@ -80,9 +80,15 @@ class TileRows final : public Rows {
   TileRows(std::vector<Row> tiles, Row rows_per_tile, Row offset)
       : tiles_(std::move(tiles)), rows_per_tile_(rows_per_tile), offset_(offset) {
     sort_unique(tiles_);
+    if (tiles_.empty() || tiles_.front() < 0 || tiles_.back() > kSparse * static_cast<Row>(tiles_.size())) return;
+    is_tile_.resize(tiles_.back() + 1);
+    for (const Row tile : tiles_) is_tile_[tile] = true;
   }
   bool is_member(Row row) const override {
-    return row >= 0 && (offset_ < 0 || row % rows_per_tile_ == offset_) && holds(tiles_, row / rows_per_tile_);
+    if (row < 0 || (offset_ >= 0 && row % rows_per_tile_ != offset_)) return false;
+    const Row tile = row / rows_per_tile_;
+    if (is_tile_.empty()) return holds(tiles_, tile);
+    return tile < static_cast<Row>(is_tile_.size()) && is_tile_[tile];
   }
   Row bound(Row size) const override {
     return std::min<Row>(size, static_cast<Row>(tiles_.size()) * (offset_ < 0 ? rows_per_tile_ : 1));
@@ -99,7 +105,10 @@ class TileRows final : public Rows {
   }
 
  private:
+  /// Greatest tile for each of them up to which they are also kept as bits.
+  static constexpr Row kSparse = 1024;
   std::vector<Row> tiles_;
+  std::vector<bool> is_tile_;
   Row rows_per_tile_, offset_;
 };
 

@@ -10,7 +10,9 @@
 
 #include "errors.h"
 #include "flat.h"
+#include "heads.h"
 #include "inspect.h"
+#include "lists.h"
 #include "top.h"
 
 namespace geo2 {
@@ -102,7 +104,7 @@ Found search(const faiss::Index& index, const Search& asked) {
   return found;
 }
 
-std::vector<Pair> search_groups(const faiss::Index& index, const Search& asked, Row rows_per_group) {
+std::vector<Pair> search_groups(const faiss::Index& index, const Search& asked, Row rows_per_group, const Heads* heads) {
   if (!index.is_trained) fail(kNotTrained, "The index must be trained before it is searched; call train first.");
   const auto* flat = dynamic_cast<const faiss::IndexFlat*>(&index);
   const auto* mapped = dynamic_cast<const MappedFlat*>(&index);
@@ -112,8 +114,18 @@ std::vector<Pair> search_groups(const faiss::Index& index, const Search& asked, 
     check_flat(asked);
     std::vector<Row> members;
     if (asked.rows != nullptr) asked.rows->collect(index.ntotal, members);
-    search_groups(mapped != nullptr ? mapped->rows() : rows_of(*flat), asked.count, asked.queries.data(),
-                  rows_per_group, asked.rows == nullptr ? nullptr : &members, top);
+    const FlatRows all = mapped != nullptr ? mapped->rows() : rows_of(*flat);
+    const std::vector<Row>* selected = asked.rows == nullptr ? nullptr : &members;
+    if (heads != nullptr) {
+      heads->search(all, asked, rows_per_group, selected, top);
+    } else {
+      search_groups(all, asked.count, asked.queries.data(), rows_per_group, selected, top);
+    }
+    return top.take();
+  }
+  if (has_float_lists(index)) {
+    if (asked.ef_search > 0) fail(kUnsupported, "efSearch is an option of graphs (HNSW) only.");
+    search_lists(index, asked, rows_per_group, top);
     return top.take();
   }
   Search wider = asked;

@@ -15,6 +15,8 @@ namespace geo2 {
 /// carry this one, and their own is passed with each search.
 constexpr int kWidestSearch = 4096;
 
+class Heads;
+
 struct Search {
   std::vector<float> queries;  // count x d
   Row count = 0;
@@ -22,6 +24,7 @@ struct Search {
   RowsPtr rows;      // null: all
   int nprobe = 0;     // 0: as the index has it
   int ef_search = 0;  // always given for a graph, and only for a graph
+  int head = 0;       // `head_of` the index
 };
 
 struct Found {
@@ -34,8 +37,10 @@ struct Found {
 
 Found search(const faiss::Index& index, const Search& asked);
 
-/// Of each of the k best groups of `rows_per_group` rows, the nearest pair of a row and one of all the queries; best first. An index
-/// that is not flat is asked for k rows_per_group rows of each query, and only those compete.
-std::vector<Pair> search_groups(const faiss::Index& index, const Search& asked, Row rows_per_group);
+/// Of each of the k best groups of `rows_per_group` rows, the nearest pair of a row and one of all the queries; best first. Of
+/// lists of floats the rows in `nprobe` lists compete (`search_lists`); another index that is not flat is asked for
+/// k rows_per_group rows of each query, and those compete.
+/// `heads`: of the index, or null.
+std::vector<Pair> search_groups(const faiss::Index& index, const Search& asked, Row rows_per_group, const Heads* heads);
 
 }  // namespace geo2

@@ -1,3 +1,6 @@
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Index, IndexFlatIP, IndexFlatL2, MetricType, type Rows } from '#native/faiss';
@@ -186,4 +189,35 @@ describe('a flat index', () => {
     await other.add(second);
     expect(other.ntotal()).toBe(5);
   });
+});
+
+test('rows that are long in few directions, read from a file, give the groups that a mapped file gives', async () => {
+  const [rows, width, long] = [4_000, 64, 12];
+  const unit = (count: number, seed: number): Float32Array => {
+    const all = randomVectors(count, width, seed);
+    for (let at = 0; at < all.length; at += width) {
+      const vector = all.subarray(at, at + width);
+      vector.set(vector.map((value, i) => (i < long ? value : value / 20)));
+      const length = Math.hypot(...vector);
+      vector.set(vector.map((value) => value / length));
+    }
+    return all;
+  };
+  const path = join(await mkdtemp(join(tmpdir(), 'geo2-heads-')), 'index.faiss');
+  const written = new IndexFlatIP(width);
+  await written.add(unit(rows, 1));
+  await written.write(path);
+  const [read, mapped] = await Promise.all([Index.read(path), Index.read(path, { mmap: true })]);
+  for (const k of [1, 10, 200]) {
+    for (const selected of [undefined, { type: 'range', from: 500, to: 3_900 } as const]) {
+      const options = { rowsPerGroup: 8, rows: selected };
+      const [found, expected] = [
+        await read.searchGroups(unit(48, 2), k, options),
+        await mapped.searchGroups(unit(48, 2), k, options),
+      ];
+      expect([found.labels, found.queries]).toEqual([expected.labels, expected.queries]);
+    }
+  }
+  await read.add(unit(1, 3));
+  expect((await read.searchGroups(unit(8, 3), 1, { rowsPerGroup: 1 })).labels[0]).toBe(rows);
 });

@@ -13,6 +13,7 @@ export interface GroundQuery {
   readonly headingDeg?: number;
   /** Who told the heading: the caller, Photo Sphere metadata, or the camera's compass. */
   readonly headingSource?: 'request' | 'gpano' | 'compass';
+  /** Worked out at its first use: a query can be embedded meanwhile. */
   readonly reasons: readonly GroundReason[];
 }
 
@@ -35,11 +36,15 @@ export async function readGroundQuery(bytes: Uint8Array, options: GroundQueryOpt
   const heading = headingOf(image.metadata, options.headingDeg);
   const canvas = await placeOnCanvas(image, { ...view, headingDeg: heading.headingDeg });
   throwIfCanceled(options.signal);
+  let all: readonly GroundReason[] | undefined;
   return {
     canvas,
     view,
     ...heading,
-    reasons: [...reasons, ...assessQuality(canvas, { fovDeg: view.fovDeg, minFovDeg: options.minFovDeg })],
+    get reasons() {
+      all ??= [...reasons, ...assessQuality(canvas, { fovDeg: view.fovDeg, minFovDeg: options.minFovDeg })];
+      return all;
+    },
   };
 }
 

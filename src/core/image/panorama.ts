@@ -132,18 +132,19 @@ function between(at: number, lengthPx: number, wraps: boolean): Between | undefi
 function blend({ rgb, widthPx }: Pixels, column: Between, row: Between, canvas: GroundCanvas, pixel: number): void {
   const upper = row.first * widthPx;
   const lower = row.second * widthPx;
+  const upperLeft = 3 * (upper + column.first);
+  const upperRight = 3 * (upper + column.second);
+  const lowerLeft = 3 * (lower + column.first);
+  const lowerRight = 3 * (lower + column.second);
   const right = column.share;
   const down = row.share;
   const left = 1 - right;
   const up = 1 - down;
+  const { rgb: to, mask } = canvas;
   for (let c = 0; c < 3; c++) {
-    const above = at(rgb, upper + column.first, c) * left + at(rgb, upper + column.second, c) * right;
-    const below = at(rgb, lower + column.first, c) * left + at(rgb, lower + column.second, c) * right;
-    canvas.rgb[pixel * 3 + c] = Math.floor(above * up + below * down + 0.5);
+    const above = (rgb[upperLeft + c] ?? 0) * left + (rgb[upperRight + c] ?? 0) * right;
+    const below = (rgb[lowerLeft + c] ?? 0) * left + (rgb[lowerRight + c] ?? 0) * right;
+    to[pixel * 3 + c] = (above * up + below * down + 0.5) | 0;
   }
-  canvas.mask[pixel] = 1;
-}
-
-function at(rgb: Uint8Array, pixel: number, channel: number): number {
-  return rgb[pixel * 3 + channel] ?? 0;
+  mask[pixel] = 1;
 }

@@ -65,25 +65,27 @@ export function measureCanvas(canvas: GroundCanvas): CanvasStatistics | undefine
   let fine = 0;
   let coarse = 0;
   let inner = 0;
-  let columns = 0;
-  let structured = 0;
-  for (let i = 2; i < widthPx - 2; i++) {
-    let holdsData = false;
-    let strongest = 0;
-    for (let j = 2; j < heightPx - 2; j++) {
+  const strongest = new Float32Array(widthPx).fill(-1); // edge of each column; -1: it holds no data
+  for (let j = 2; j < heightPx - 2; j++) {
+    for (let i = 2; i < widthPx - 2; i++) {
       const p = j * widthPx + i;
       if (!surrounded(mask, p, widthPx)) continue;
-      holdsData = true;
       inner++;
-      const at = (offset: number): number => luma[p + offset] ?? 0;
-      const middle = 2 * at(0);
-      fine += (at(-1) + at(1) - middle) ** 2 + (at(-widthPx) + at(widthPx) - middle) ** 2;
-      coarse += (at(-2) + at(2) - middle) ** 2 + (at(-2 * widthPx) + at(2 * widthPx) - middle) ** 2;
-      strongest = Math.max(strongest, Math.abs(at(2) - at(-2)), Math.abs(at(2 * widthPx) - at(-2 * widthPx)));
+      const middle = 2 * (luma[p] ?? 0);
+      const left = luma[p - 2] ?? 0;
+      const right = luma[p + 2] ?? 0;
+      const above = luma[p - 2 * widthPx] ?? 0;
+      const below = luma[p + 2 * widthPx] ?? 0;
+      const fineX = (luma[p - 1] ?? 0) + (luma[p + 1] ?? 0) - middle;
+      const fineY = (luma[p - widthPx] ?? 0) + (luma[p + widthPx] ?? 0) - middle;
+      fine += fineX * fineX + fineY * fineY;
+      coarse += (left + right - middle) ** 2 + (above + below - middle) ** 2;
+      const edge = Math.max(Math.abs(right - left), Math.abs(below - above));
+      if (edge > (strongest[i] ?? 0)) strongest[i] = edge;
     }
-    if (holdsData) columns++;
-    if (strongest >= EDGE_LEVELS) structured++;
   }
+  const columns = strongest.filter((edge) => edge >= 0).length;
+  const structured = strongest.filter((edge) => edge >= EDGE_LEVELS).length;
   const mean = sum / valid;
   return {
     meanLuma: mean,

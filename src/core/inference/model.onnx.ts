@@ -295,9 +295,14 @@ function rowsOf(tensor: ChildTensor | undefined, rows: number, width: number): (
   }
   return Array.from({ length: rows }, (_, row) => {
     const embedding = tensor.data.slice(row * width, (row + 1) * width);
-    if (embedding.every(Number.isFinite)) return embedding;
-    return notFinite();
+    return areFinite(embedding) ? embedding : notFinite();
   });
+}
+
+function areFinite(numbers: Float32Array): boolean {
+  let sum = 0; // of doubles: floats that are finite cannot make it overflow
+  for (const number of numbers) sum += number;
+  return Number.isFinite(sum);
 }
 
 function notFinite(): Geo2Error {

@@ -73,25 +73,30 @@ export async function scopesOf(
   return scopes;
 }
 
-/** The nearest tiles of all scopes together. Errors: those of the index. */
+/** The nearest tiles of all scopes together, with their headings where that of the query is unknown. Errors: those of the index. */
 export async function searchScopes(scopes: readonly Scope[], search: Search): Promise<Finding<Hit>> {
-  const found = await Promise.all(scopes.map((scope) => searchOne(scope, search)));
+  const found = await nearestTiles(scopes, search, MAX_HITS);
+  return search.aligned ? found : { ...found, hits: await withHeadings(found.hits, search) };
+}
+
+/** The nearest `maxHits` tiles of all scopes together. Errors: those of the index. */
+export async function nearestTiles(scopes: readonly Scope[], search: Search, maxHits: number): Promise<Finding<Hit>> {
+  const found = await Promise.all(scopes.map((scope) => searchOne(scope, search, maxHits)));
   const ranked = found.flat().sort((a, b) => b.similarity - a.similarity);
-  const hits = (scopes.length > 1 ? withoutTwins(ranked) : ranked).slice(0, MAX_HITS);
   return {
-    hits: search.aligned ? hits : await withHeadings(hits, search),
+    hits: (scopes.length > 1 ? withoutTwins(ranked) : ranked).slice(0, maxHits),
     searchedTiles: await countTiles(scopes, search.signal),
   };
 }
 
-async function searchOne(scope: Scope, search: Search): Promise<Hit[]> {
+async function searchOne(scope: Scope, search: Search, maxHits: number): Promise<Hit[]> {
   const { region, tiles, rectangle } = scope;
   const { headings } = region.manifest;
   const asked = competing(search);
   const found = await region.index.searchGroups(
     asked.map(({ vector }) => vector),
     {
-      k: MAX_HITS,
+      k: maxHits,
       rowsPerGroup: headings,
       rows: { rowsPerTile: headings, tiles, orientation: search.aligned ? 0 : undefined },
       signal: search.signal,
@@ -159,11 +164,14 @@ async function profilesOf(
     rows: { rowsPerTile: headings, tiles },
     signal: search.signal,
   };
-  for (const [turnDeg, turned] of Map.groupBy(competing(search), ({ hypothesis }) => hypothesis.turnDeg)) {
-    const found = await index.searchGroups(
-      turned.map(({ vector }) => vector),
-      options,
-    );
+  const searches = Array.from(
+    Map.groupBy(competing(search), ({ hypothesis }) => hypothesis.turnDeg),
+    async ([turnDeg, turned]) => {
+      const vectors = turned.map(({ vector }) => vector);
+      return { turnDeg, found: await index.searchGroups(vectors, options) };
+    },
+  );
+  for (const { turnDeg, found } of await Promise.all(searches)) {
     for (const { row, similarity } of found) {
       const ofTile = best.get(Math.floor(row / headings));
       const headingDeg = wrap360(((row % headings) * 360) / headings + turnDeg);

@@ -1,6 +1,5 @@
 import { Index, IndexFlatIP, isFaissError, MetricType, type Rows } from '#native/faiss';
 import { Geo2Error, throwIfCanceled } from '../errors.ts';
-import { type IvfFacts, readIvfFacts } from './ivf-file.ts';
 import {
   type GroupNeighbour,
   type GroupSearchOptions,
@@ -36,7 +35,7 @@ export async function openFaissIndex(path: string, options: FaissIndexOptions = 
   let closed = false;
   const rowCount = index.ntotal();
   const width = index.dimension;
-  const ivf = await readIvfFacts(path);
+  const { lists } = index;
 
   async function searchGroups(
     queries: readonly Float32Array[],
@@ -48,7 +47,7 @@ export async function openFaissIndex(path: string, options: FaissIndexOptions = 
     throwIfCanceled(signal);
     if (queries.length === 0) return [];
     const selected = rows === undefined ? undefined : rowsOf(rows);
-    const nprobe = ivf === undefined || rows === undefined ? undefined : listsToVisit(ivf, rows, rowCount);
+    const nprobe = lists === undefined || rows === undefined ? undefined : listsToVisit(lists, rows, rowCount);
     const searching = index.searchGroups(joined(queries), k, { rows: selected, rowsPerGroup, nprobe });
     const found = await unlessCanceled(translated(searching), signal);
     return Array.from(found.labels, (row, i) => ({
@@ -103,7 +102,7 @@ function joined(vectors: readonly Float32Array[]): Float32Array {
  * all are.
  */
 function listsToVisit(
-  { nlist, nprobe }: IvfFacts,
+  { nlist, nprobe }: { nlist: number; nprobe: number },
   { rowsPerTile, tiles, orientation }: RowSelection,
   rowCount: number,
 ) {

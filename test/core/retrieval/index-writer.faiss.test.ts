@@ -49,8 +49,8 @@ describe('the index of a region', () => {
     const path = join(await temporaryFolder(), 'index.faiss');
     const facts = await writeRegionIndex(path, rowsInMemory(content), { kind: 'ivf', rowsPerTile: HEADINGS });
     if (facts.type !== 'IndexIVFFlat') throw new Error(`this is ${facts.type}`);
-    expect(facts.parameters).toMatchObject({ nlist: 256, heldOutRows: 256 });
-    expect(facts.parameters.nprobe).toBeLessThan(256);
+    expect(facts.parameters.heldOutRows).toBe(256);
+    expect(facts.parameters.nprobe).toBeLessThan(facts.parameters.nlist / 2);
     expect(facts.parameters.recallAt10).toBeGreaterThanOrEqual(0.99);
     expect(facts.parameters.recallAt10OneHeading).toBeGreaterThanOrEqual(0.99);
 
