@@ -193,7 +193,8 @@ async function sample(
   const held = new Set(
     Array.from({ length: asked }, (_, i) => Math.floor(((i + 0.5) * tileCount) / asked) * rowsPerTile),
   );
-  const every = Math.max(1, Math.ceil(rowCount / Math.min(nlist * TRAINING_ROWS, MAX_TRAINING_ROWS)));
+  let every = Math.max(1, Math.ceil(rowCount / Math.min(nlist * TRAINING_ROWS, MAX_TRAINING_ROWS)));
+  while (sharesFactor(every, rowsPerTile)) every++; // every orientation is seen
   const training = new Float32Array(Math.ceil(rowCount / every) * width);
   const heldOut: HeldOut[] = [];
   let [row, end] = [0, 0];
@@ -207,6 +208,10 @@ async function sample(
     }
   }
   return { training: training.subarray(0, end), heldOut };
+}
+
+function sharesFactor(a: number, b: number): boolean {
+  return b === 0 ? a > 1 : sharesFactor(b, a % b);
 }
 
 /** The nearest centre of the head of every row. */
