@@ -1,26 +1,36 @@
 /**
- * `node bench/region-search.ts`: searches of a region of 100,000 tiles x 8 headings. Its rows are those of the demo region, each
- * many times with noise of its own. Prints a table and writes bench/results/region-search.json; `--tiles N` makes it smaller.
+ * `node bench/region-search.ts`: searches of a region of 100,000 tiles x 8 headings for the demo's photos. Its rows are those of the demo
+ * region, each many times, mixed with others of them. Prints a table and writes bench/results/region-search.json; `--tiles N` makes it
+ * smaller.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { Index } from '#native/faiss';
 import { reportText } from '../src/cli/evaluation/rows.ts';
 import { createRandom } from '../src/cli/evaluation/statistics.ts';
-import { PROGRAM_DIR } from '../src/config.ts';
+import { PROGRAM_DIR, readConfig } from '../src/config.ts';
+import { readGroundQuery } from '../src/core/image/ground-query.ts';
+import { DEFAULT_IMAGE_LIMITS } from '../src/core/image/limits.ts';
+import { openOnnxModel } from '../src/core/inference/model.onnx.ts';
+import { readViewSetQueries } from '../src/core/regions/view-set.ts';
 import { writeRegionIndex } from '../src/core/retrieval/index-writer.faiss.ts';
 import { openFaissIndex } from '../src/core/retrieval/vector-index.faiss.ts';
-import type { GroupSearchOptions } from '../src/core/retrieval/vector-index.ts';
+import type { GroupSearchOptions, VectorIndex } from '../src/core/retrieval/vector-index.ts';
 import { readFlatIndex } from '../src/core/retrieval/vector-index-file.ts';
 import type { VectorRows } from '../src/core/retrieval/vector-rows.ts';
+import { openCurrentModel } from '../src/model-store.ts';
+import { openVersionCache } from '../src/object-store.ts';
 import { type BenchRow, benchTable, percentileRow, single } from './rows.ts';
 
 const DEMO = join(PROGRAM_DIR, 'demo/store/regions/null-island-demo/seed-77/index.faiss');
 const HEADINGS = 8;
-/** Length of the noise beside a unit vector: about what lies between a tile and its neighbour. */
-const NOISE = 0.6;
+/** Length of what is mixed with a row, four others of the demo: so the rows keep to the directions that embeddings have. */
+const MIXED = 0.6;
+const OTHERS = 4;
 const HYPOTHESES = 48;
+const PHOTOS = 24;
 const K = 256;
 const STEP_M = 35;
 const PRIOR_M = 5_000;
@@ -36,6 +46,7 @@ const tiles = Number(values.tiles);
 const rounds = Number(values.rounds);
 const { width, vectors: demo } = await readFlatIndex(DEMO);
 const demoRows = demo.length / width;
+const photos = await hypothesesOfPhotos();
 const folder = await mkdtemp(join(tmpdir(), 'geo2-bench-search-'));
 try {
   const path = join(folder, 'index.faiss');
@@ -45,6 +56,7 @@ try {
   const openedMs = performance.now();
   const index = await openFaissIndex(path, { mmap: true });
   const about = { system: facts.type, split: `${tiles}x${HEADINGS}x${width}` };
+  const whole = await Index.read(path, { mmap: true });
   const found: BenchRow[] = [
     single({ ...about, condition: 'open' }, 'open_mmap_ms', performance.now() - openedMs),
     single({ ...about, condition: 'build' }, 'build_s', builtS),
@@ -82,19 +94,61 @@ try {
   for (const [condition, queries, options] of conditions) {
     const ms: number[] = [];
     for (let round = -2; round < rounds; round++) {
-      const asked = Array.from({ length: queries }, (_, i) => rowLike((round + 3) * 613 + i * 8, round * 7 + i));
+      const asked = (photos[(round + 2) % photos.length] ?? []).slice(0, queries);
       const from = performance.now();
       await index.searchGroups(asked, options);
       if (round >= 0) ms.push(performance.now() - from); // the first two read pages
     }
     found.push(percentileRow({ ...about, condition }, 'search_ms_p50', ms, 0.5));
   }
-  await index.close();
+  found.push(single({ ...about, condition: 'photos' }, 'recall_at_10_tiles', await recallOfPhotos(index, whole)));
+  await Promise.all([index.close(), whole.dispose()]);
   process.stdout.write(benchTable(found));
   await mkdir(dirname(resolve(values.out)), { recursive: true });
   await writeFile(values.out, reportText(found));
 } finally {
   await rm(folder, { recursive: true, force: true });
+}
+
+/** Of demo panoramas and photos, evenly spread, heading unknown: a vector for each hypothesis of each. */
+async function hypothesesOfPhotos(): Promise<readonly Float32Array[][]> {
+  const dir = join(PROGRAM_DIR, 'demo/view-set');
+  const queries = await readViewSetQueries(dir);
+  const config = readConfig(process.env);
+  const modelDir = await openCurrentModel(config, openVersionCache(config), async (at) => at);
+  const model = await openOnnxModel({ dir: modelDir, threads: 1 });
+  await model.start();
+  try {
+    const some = queries.filter((_, i) => i % Math.ceil(queries.length / PHOTOS) === 0);
+    return await Promise.all(
+      some.map(async ({ image, fovDeg }) => {
+        const bytes = new Uint8Array(await readFile(join(dir, image)));
+        const { canvas } = await readGroundQuery(bytes, { limits: DEFAULT_IMAGE_LIMITS, fovDeg, minFovDeg: 60 });
+        const [embedded] = await model.embedGround([canvas]);
+        return [...(embedded?.hypotheses ?? [])];
+      }),
+    );
+  } finally {
+    await model.stop();
+  }
+}
+
+/** Share of the ten best tiles of each photo, heading unknown, that the search finds. */
+async function recallOfPhotos(index: VectorIndex, everyList: Index): Promise<number> {
+  const tileOf = (row: number): number => Math.floor(row / HEADINGS);
+  const options = { k: 10, rowsPerGroup: HEADINGS, rows: { rowsPerTile: HEADINGS } } as const;
+  let hits = 0;
+  for (const hypotheses of photos) {
+    const asked = new Float32Array(hypotheses.length * width);
+    for (const [i, hypothesis] of hypotheses.entries()) asked.set(hypothesis, i * width);
+    const { labels } = await everyList.searchGroups(asked, options.k, {
+      rowsPerGroup: HEADINGS,
+      nprobe: everyList.lists?.nlist,
+    });
+    const best = new Set(Array.from(labels, tileOf));
+    hits += (await index.searchGroups(hypotheses, options)).filter(({ row }) => best.has(tileOf(row))).length;
+  }
+  return hits / (options.k * photos.length);
 }
 
 /** Tiles of a square region, 35 m apart, whose centre lies within so many metres of the region's. */
@@ -106,19 +160,18 @@ function tilesWithin(radiusM: number): Int32Array {
   return Int32Array.from(all.filter(isNear));
 }
 
-/** Row `row` of the demo region, with noise that `seed` decides. */
+/** Row `row` of the demo region, mixed with others that `seed` decides. */
 function rowLike(row: number, seed: number): Float32Array {
   const random = createRandom(seed);
   const from = (row % demoRows) * width;
   const vector = demo.slice(from, from + width);
-  const scale = NOISE * Math.sqrt(12 / width);
-  let sum = 0;
-  for (let i = 0; i < width; i++) {
-    const value = (vector[i] ?? 0) + (random() - 0.5) * scale;
-    vector[i] = value;
-    sum += value * value;
+  for (let other = 0; other < OTHERS; other++) {
+    const at = Math.floor(random() * demoRows) * width;
+    for (let i = 0; i < width; i++) {
+      vector[i] = (vector[i] ?? 0) + (MIXED / Math.sqrt(OTHERS)) * (demo[at + i] ?? 0);
+    }
   }
-  const length = Math.sqrt(sum);
+  const length = Math.hypot(...vector);
   for (let i = 0; i < width; i++) vector[i] = (vector[i] ?? 0) / length;
   return vector;
 }

@@ -71,7 +71,7 @@ describe('the index of a region', () => {
         const [a, b] = [query * 211, query * 97 + 1].map((row) =>
           content.vectors.slice(row * WIDTH, (row + 1) * WIDTH),
         );
-        const between = Float32Array.from(a ?? [], (value, i) => value + 0.3 * (b?.[i] ?? 0));
+        const between = Float32Array.from(a ?? [], (value, i) => value + (b?.[i] ?? 0));
         const options = { k: 10, rows };
         const truth = new Set((await exact.search(between, options)).map(({ row }) => row));
         wanted += truth.size;
