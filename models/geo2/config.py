@@ -85,7 +85,11 @@ class FlowConfig:
 
 @dataclass(frozen=True)
 class GfmTraining:
-    """Pretraining on exact range and poses. minutes bounds the stage; the schedule ends there."""
+    """Pretraining on exact range, class and poses. minutes bounds the stage; the schedule ends there.
+
+    tilt_share: part of the panoramas that are looked at by a camera that is not level, with pitch_sigma_deg and roll_sigma_deg, as a photo is.
+    limited_fov_share: part that shows only a random field of view.
+    """
 
     batch: int = 8
     frames: int = 4
@@ -94,8 +98,13 @@ class GfmTraining:
     weight_decay: float = 0.05
     warmup_steps: int = 100
     satellite_share: float = 0.3
+    class_weight: float = 0.5
     point_weight: float = 0.2
     camera_weight: float = 0.2
+    tilt_share: float = 0.5
+    pitch_sigma_deg: float = 5.0
+    roll_sigma_deg: float = 2.5
+    limited_fov_share: float = 0.3
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..config import Config
 from ..geometry.e2p import EquirectangularToPerspective, PerspectiveToEquirectangular
 from ..geometry.lift import PolarLift, RangeHistogram
-from .gfm import GeometryFoundationModel
+from .gfm import CLASSES, GeometryFoundationModel
 from .layers import Attention, ConvBlock, FeedForward, GridBlock
 from .lite0 import STRIDE4_CHANNELS, STRIDE8_CHANNELS, STRIDE16_CHANNELS, Lite0
 
@@ -27,7 +27,7 @@ FINE_PER_COARSE = 2
 class GroundFeatures:
     """What the frozen parts say of a canvas. h, w: canvas / 4. stride4 [B, 24, h, w], stride8 [B, 40, h/2, w/2], stride16 [B, 112, h/4, w/4],
     tokens [B, V * P, 2D], token_mask [B, V * P] and mask [B, 1, h, w] in [0, 1] (share of valid pixels); log_range and log_scale
-    [B, 1, h, w], natural logarithm of metres.
+    [B, 1, h, w], natural logarithm of metres; classes [B, CLASSES, h, w], probabilities.
     """
 
     stride4: Tensor
@@ -38,16 +38,19 @@ class GroundFeatures:
     mask: Tensor
     log_range: Tensor
     log_scale: Tensor
+    classes: Tensor
 
 
 @dataclass(frozen=True)
 class SatelliteFeatures:
-    """What the frozen parts say of a tile: stride8 [B, 40, h, w], stride16 [B, 112, h/2, w/2], tokens [B, P, 2D], heights [B, 1, h, w]."""
+    """What the frozen parts say of a tile: stride8 [B, 40, h, w], stride16 [B, 112, h/2, w/2], tokens [B, P, 2D], heights [B, 1, h, w] and
+    classes [B, CLASSES, h, w], shares of the cell."""
 
     stride8: Tensor
     stride16: Tensor
     tokens: Tensor
     heights: Tensor
+    classes: Tensor
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class FrozenFeatures(nn.Module):
         views = self.e2p(pixels)  # [B, V, 3, v, v]
         view_mask = (self.e2p(valid)[:, :, 0] > 0.5).to(torch.float32)  # [B, V, v, v]
         features = self.gfm.aggregate(views, view_mask)
-        log_range, log_scale = self.gfm.ranges(features)
+        surfaces = self.gfm.surfaces(features)
         B, V, P, _ = features.patches.shape
         token_mask = nn.functional.max_pool2d(view_mask.flatten(0, 1)[:, None], 16).reshape(B, V * P)  # [B, V * P]
         return GroundFeatures(
@@ -91,17 +94,19 @@ class FrozenFeatures(nn.Module):
             features.patches.flatten(1, 2),
             token_mask,
             nn.functional.avg_pool2d(valid, 4),
-            self.p2e(log_range),
-            self.p2e(log_scale),
+            self.p2e(surfaces.log_range),
+            self.p2e(surfaces.log_scale),
+            self.p2e(surfaces.logits.softmax(2)),
         )
 
     def satellite(self, image: Tensor) -> SatelliteFeatures:
         """image uint8 [B, H, W, 3]; one frame for the geometry model, whose range head states height + 2 m for it."""
         pixels = image.permute(0, 3, 1, 2).to(torch.float32) / 255
         features = self.gfm.aggregate(pixels[:, None])
-        log_range, _ = self.gfm.ranges(features)
+        surfaces = self.gfm.surfaces(features)
         _, stride8, stride16 = self.cnn(pixels)
-        return SatelliteFeatures(stride8, stride16, features.patches[:, 0], nn.functional.avg_pool2d(log_range[:, 0], 2))
+        heights, classes = (nn.functional.avg_pool2d(x[:, 0], 2) for x in (surfaces.log_range, surfaces.logits.softmax(2)))
+        return SatelliteFeatures(stride8, stride16, features.patches[:, 0], heights, classes)
 
 
 class CrossAttendedTokens(nn.Module):
@@ -181,8 +186,8 @@ class GeoMapHead(nn.Module):
         extent_m = g.tile_m * cells / m.grid_cells
         self.histogram = RangeHistogram(m.range_bins, m.range_min_m, m.range_max_m)
         self.ground_value = nn.Conv2d(m.width, m.value_channels, 1)
-        self.ground_detail = nn.Conv2d(STRIDE4_CHANNELS, m.value_channels, 1)
-        self.satellite_value = nn.Conv2d(m.width + 1, m.value_channels + 1, 1)
+        self.ground_detail = nn.Conv2d(STRIDE4_CHANNELS + CLASSES, m.value_channels, 1)
+        self.satellite_value = nn.Conv2d(m.width + 1 + CLASSES, m.value_channels + 1, 1)
         self.lift = PolarLift(columns, m.range_bins, m.range_min_m, m.range_max_m, cells, extent_m)
         self.encoder = GridEncoder(m.value_channels + 1, m.bev_channels, m.bev_blocks, m.grid_cells // FINE_PER_COARSE, m.slots, m.embedding)
 
@@ -198,7 +203,8 @@ class GeoMapHead(nn.Module):
             weight = mask / mask.sum((2, 3), keepdim=True).clamp_min(1e-6)
             embedding = nn.functional.normalize(self.ground_out((x * weight).sum((2, 3))), dim=-1)
             return embedding[:, None, None].expand(B, T, 1, -1)
-        value = nn.functional.interpolate(self.ground_value(x), scale_factor=2.0, mode="nearest") + self.ground_detail(features.stride4)
+        detail = self.ground_detail(torch.cat([features.stride4, features.classes], dim=1))  # [B, C, h, w]
+        value = nn.functional.interpolate(self.ground_value(x), scale_factor=2.0, mode="nearest") + detail
         probability = self.histogram(features.log_range, features.log_scale) * features.mask  # [B, R + 1, h, w]
         polar = self.lift.to_polar(nn.functional.gelu(value), probability)  # [B, A, R, C + 1]
         A = self.columns
@@ -218,7 +224,7 @@ class GeoMapHead(nn.Module):
         x = self.satellite_tokens(features.stride8, features.stride16, features.tokens, None)  # [B, D, h, w]
         if self.pooling == "mean":
             return nn.functional.normalize(self.satellite_out(x.mean((2, 3))), dim=-1)
-        return self.encoder(self.satellite_value(torch.cat([x, features.heights], dim=1)))[:, 0]
+        return self.encoder(self.satellite_value(torch.cat([x, features.heights, features.classes], dim=1)))[:, 0]
 
     def scale(self) -> Tensor:
         """1 / temperature of the contrastive loss, at most 100."""

@@ -1,7 +1,8 @@
 """The geometry foundation model: a small VGGT with alternating frame and global attention (Wang et al., VGGT, CVPR 2025).
 
-Ours differs in size, in a convolutional stem that a small data set can train, and in fixed position embeddings. The range head states
-a log-range and its uncertainty for each pixel at stride 4, the point head positions in the first camera's frame, the camera head the pose.
+Ours differs in size, in a convolutional stem that a small data set can train, in fixed position embeddings, and in a class for each pixel. At
+stride 4 the surface head states a log-range, its uncertainty and the class, the point head positions in the first camera's frame; the
+camera head states the pose.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from .layers import ConvBlock, SelfAttentionBlock, sine_positions
 
 CAMERA_PARAMETERS = 9
 """Translation in metres / 10 (3), quaternion w x y z (4), field of view in radians, horizontal and vertical (2)."""
+CLASSES = 14
+"""What a pixel shows: the 13 classes of Null Island in their order, then the sky."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +30,24 @@ class Aggregate:
 
 
 @dataclass(frozen=True)
+class Surfaces:
+    """What each pixel at stride 4 shows. log_range, log_scale: [B, S, 1, h, w], natural logarithm of metres. logits: [B, S, CLASSES, h, w]."""
+
+    log_range: Tensor
+    log_scale: Tensor
+    logits: Tensor
+
+
+@dataclass(frozen=True)
 class Geometry:
     """What the heads say. h, w = view size / 4.
 
-    tokens: [B, S, P, 2 * width]. log_range, log_scale: [B, S, 1, h, w], natural logarithm of metres. points: [B, S, 3, h, w], each
-    coordinate as sign(x) * log(1 + |x|), metres, first camera's right, forward, up. camera: [B, S, 9], relative to the first.
+    tokens: [B, S, P, 2 * width]. points: [B, S, 3, h, w], each coordinate as sign(x) * log(1 + |x|), metres, first camera's right,
+    forward, up. camera: [B, S, 9], relative to the first.
     """
 
     tokens: Tensor
-    log_range: Tensor
-    log_scale: Tensor
+    surfaces: Surfaces
     points: Tensor
     camera: Tensor
 
@@ -86,36 +97,35 @@ class GeometryFoundationModel(nn.Module):
         self.special = nn.Parameter(torch.zeros(2, 1 + config.registers, D))  # first frame, other frames: camera token, registers
         self.frame_blocks = nn.ModuleList(SelfAttentionBlock(D, config.heads) for _ in range(config.depth))
         self.global_blocks = nn.ModuleList(SelfAttentionBlock(D, config.heads) for _ in range(config.depth))
-        self.range_head = DenseHead(D, 2)
+        self.surface_head = DenseHead(D, 2 + CLASSES)
         self.point_head = DenseHead(D, 3)
         self.camera_head = nn.Sequential(nn.LayerNorm(2 * D), nn.Linear(2 * D, D), nn.GELU(), nn.Linear(D, CAMERA_PARAMETERS))
 
     def init_weights(self) -> "GeometryFoundationModel":
         """Special tokens small and random; heads start at a range of 12 m with a scale of one, at the origin, unrotated."""
         nn.init.normal_(self.special, std=0.02)
-        for head in (self.range_head, self.point_head):
+        for head in (self.surface_head, self.point_head):
             nn.init.zeros_(head.out.weight)
             nn.init.zeros_(head.out.bias)
         last = self.camera_head[-1]
         nn.init.zeros_(last.weight)
         with torch.no_grad():
-            self.range_head.out.bias[0] = 2.5
+            self.surface_head.out.bias[0] = 2.5
             last.bias.copy_(torch.tensor([0.0, 0, 0, 1, 0, 0, 0, 1.57, 1.57]))
         return self
 
     def forward(self, frames: Tensor, valid: Tensor | None = None) -> Geometry:
         """valid [B, S, H, W] is 1 where a pixel holds data: tokens without any are hidden from all others."""
         features = self.aggregate(frames, valid)
-        log_range, log_scale = self.ranges(features)
         B, S = frames.shape[:2]
         points = self.point_head(self._grid(features), features.x8, features.x4).unflatten(0, (B, S))  # [B, S, 3, h, w]
-        return Geometry(features.patches, log_range, log_scale, points, self.camera_head(features.camera))
+        return Geometry(features.patches, self.surfaces(features), points, self.camera_head(features.camera))
 
-    def ranges(self, features: Aggregate) -> tuple[Tensor, Tensor]:
-        """Log-range and log-scale, [B, S, 1, h, w] each."""
+    def surfaces(self, features: Aggregate) -> Surfaces:
+        """Range and class of every pixel at stride 4."""
         B, S = features.patches.shape[:2]
-        out = self.range_head(self._grid(features), features.x8, features.x4).unflatten(0, (B, S))  # [B, S, 2, h, w]
-        return out[:, :, :1], out[:, :, 1:].clamp(-4, 2)
+        out = self.surface_head(self._grid(features), features.x8, features.x4).unflatten(0, (B, S))  # [B, S, 2 + CLASSES, h, w]
+        return Surfaces(out[:, :, :1], out[:, :, 1:2].clamp(-4, 2), out[:, :, 2:])
 
     def _grid(self, features: Aggregate) -> Tensor:
         B, S, _, C = features.patches.shape

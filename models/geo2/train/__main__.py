@@ -14,7 +14,7 @@ from .geomap import train_geomap
 from .gfm import train_gfm
 from .joint import train_joint
 from .rae import train_rae
-from .warm_start import start_flow_from, start_from
+from .warm_start import start_flow_from, start_from, start_gfm_from
 
 STAGES = {"gfm": train_gfm, "geomap": train_geomap, "rae": train_rae, "geoflow": train_geoflow, "joint": train_joint}
 
@@ -66,9 +66,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.init is not None and args.stage in ("rae", "geoflow"):
             start_flow_from(args.init, args.out, args.stage)
+        elif args.init is not None and args.stage == "gfm":
+            start_gfm_from(args.init, args.out)
         elif args.init is not None:
             start_from(args.init, args.out)
-        elif not args.resume and args.stage in ("rae", "geoflow"):
+        elif not args.resume and args.stage in ("gfm", "rae", "geoflow"):
             (args.out / f"{args.stage}-start.pt").unlink(missing_ok=True)
         elif not args.resume and args.stage == "geomap":
             (args.out / "start.pt").unlink(missing_ok=True)

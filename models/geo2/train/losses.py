@@ -49,8 +49,3 @@ def logistic_nll(location: Tensor, log_scale: Tensor, target: Tensor) -> Tensor:
     """Negative log-likelihood of a logistic distribution, elementwise: regression with its own uncertainty."""
     z = (target - location) * torch.exp(-log_scale)
     return z + 2 * F.softplus(-z) + log_scale
-
-
-def signed_log(metres: Tensor) -> Tensor:
-    """sign(x) * log(1 + |x|): near and far coordinates on one scale."""
-    return metres.sign() * metres.abs().log1p()

@@ -30,6 +30,16 @@ def start_from(file: Path, run: Path) -> None:
     save_checkpoint(run / "start.pt", {"head": _float(state["head"]), "steps": state["steps"]})
 
 
+def start_gfm_from(file: Path, run: Path) -> None:
+    """Put the geometry model where stage `gfm` starts. FileNotFoundError, and ValueError for a run that has begun."""
+    if not file.exists():
+        raise FileNotFoundError(f"{file}: not found; name a file that `python -m geo2.train.warm_start` wrote")
+    if (run / "gfm.pt").exists():
+        raise ValueError(f"{run.name}: has a gfm.pt already; go on with --resume, or choose another --out")
+    state = torch.load(file, map_location="cpu", weights_only=True)
+    save_checkpoint(run / "gfm-start.pt", {"model": _float(state["gfm"])})
+
+
 def write_flow_start(run: Path, rae: Path, flow: Path) -> None:
     """The autoencoder with its statistics into one file, the averaged flow into another, fp16. FileNotFoundError says which stage is missing."""
     decoder, state = load_checkpoint(run / "rae.pt"), load_checkpoint(run / "geoflow.pt")

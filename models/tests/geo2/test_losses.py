@@ -2,7 +2,7 @@ import math
 
 import torch
 
-from geo2.train.losses import consistency_kl, info_nce, logistic_nll, signed_log
+from geo2.train.losses import consistency_kl, info_nce, logistic_nll
 
 
 def unit(n: int, d: int) -> torch.Tensor:
@@ -56,9 +56,3 @@ def test_the_logistic_likelihood_is_a_density():
     x = torch.linspace(-40, 40, 80_001, dtype=torch.float64)
     density = torch.exp(-logistic_nll(torch.tensor(1.5, dtype=torch.float64), torch.tensor(0.3, dtype=torch.float64), x))
     assert abs(torch.trapezoid(density, x).item() - 1) < 1e-6
-
-
-def test_signed_log_is_odd_and_grows():
-    x = torch.linspace(-50, 50, 101)
-    assert torch.allclose(signed_log(-x), -signed_log(x))
-    assert (signed_log(x).diff() > 0).all()

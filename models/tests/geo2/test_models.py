@@ -13,7 +13,7 @@ from torch import Tensor
 
 from geo2.config import Config, GeoMapConfig, GfmConfig, load_config, parse_config, to_dict
 from geo2.models.geomap import GeoMap, Hypothesis
-from geo2.models.gfm import GeometryFoundationModel
+from geo2.models.gfm import CLASSES, GeometryFoundationModel
 from geo2.models.layers import Attention, sine_positions
 from geo2.models.lite0 import Lite0
 
@@ -172,11 +172,14 @@ def test_a_turn_of_the_head_is_a_roll_of_what_is_lifted():
 
 
 @torch.no_grad()
-def test_masks_and_ranges_come_at_the_stride_of_the_finest_features():
+def test_masks_ranges_and_classes_come_at_the_stride_of_the_finest_features():
     model = model_of(TINY)
     image, mask = pixels(8, 1, 96, 384, 3), masks()["a sector"]
     features = model.frozen.ground(image, mask)
     assert features.mask.shape == features.log_range.shape == features.log_scale.shape == (1, 1, 24, 96)
+    assert features.classes.shape == (1, CLASSES, 24, 96) and features.classes.sum(1).allclose(torch.ones(1, 24, 96), atol=1e-5)
+    tile = model.frozen.satellite(pixels(9, 1, 128, 128, 3))
+    assert tile.classes.shape == (1, CLASSES, 16, 16) and tile.classes.sum(1).allclose(torch.ones(1, 16, 16), atol=1e-5)
     assert features.mask[0, 0, :, 25:52].eq(1).all() and features.mask[0, 0, :, :25].eq(0).all() and features.mask[0, 0, :, 53:].eq(0).all()
     views = features.token_mask.reshape(4, 6, 6)  # headings 225, 315, 45, 135; the sector looks at -86 to 17 degrees
     assert views[1].eq(1).all() and views[0].sum() == 0 and views[3].sum() == 0 and 0 < views[2].sum() < 36
@@ -219,10 +222,11 @@ def test_position_embeddings_tell_all_places_of_a_grid_that_is_not_square_apart(
 
 
 @torch.no_grad()
-def test_heads_state_range_points_and_camera_for_every_frame(gfm: GeometryFoundationModel):
+def test_heads_state_range_class_points_and_camera_for_every_frame(gfm: GeometryFoundationModel):
     out = gfm(torch.rand(2, 3, 3, 48, 48))
     assert out.tokens.shape == (2, 3, 9, 64)
-    assert out.log_range.shape == out.log_scale.shape == (2, 3, 1, 12, 12)
+    assert out.surfaces.log_range.shape == out.surfaces.log_scale.shape == (2, 3, 1, 12, 12)
+    assert out.surfaces.logits.shape == (2, 3, CLASSES, 12, 12)
     assert out.points.shape == (2, 3, 3, 12, 12) and out.camera.shape == (2, 3, 9)
 
 
@@ -230,7 +234,7 @@ def test_heads_state_range_points_and_camera_for_every_frame(gfm: GeometryFounda
 def test_it_starts_at_12_metres_at_the_origin_and_unrotated():
     model = GeometryFoundationModel(GfmConfig(width=32, depth=1, heads=2, registers=1)).init_weights().eval()
     out = model(torch.rand(1, 2, 3, 32, 32))
-    assert out.log_range.exp().allclose(torch.tensor(math.exp(2.5))) and (out.log_scale == 0).all() and (out.points == 0).all()
+    assert out.surfaces.log_range.exp().allclose(torch.tensor(math.exp(2.5))) and (out.surfaces.log_scale == 0).all() and (out.points == 0).all()
     assert out.camera.allclose(torch.tensor([0, 0, 0, 1, 0, 0, 0, 1.57, 1.57]))
 
 
@@ -254,7 +258,7 @@ def test_frames_see_each_other_and_scenes_of_a_batch_do_not(gfm: GeometryFoundat
     assert (before.tokens[0, 0] - after.tokens[0, 0]).abs().max() > 1e-3
     assert before.tokens[1].allclose(after.tokens[1], atol=1e-5)
     alone = gfm(frames[1:])
-    assert alone.tokens.allclose(before.tokens[1:], atol=1e-5) and alone.log_range.allclose(before.log_range[1:], atol=1e-5)
+    assert alone.tokens.allclose(before.tokens[1:], atol=1e-5) and alone.surfaces.log_range.allclose(before.surfaces.log_range[1:], atol=1e-5)
 
 
 @torch.no_grad()
@@ -278,7 +282,7 @@ def test_a_frame_without_valid_pixels_is_hidden_from_the_others(gfm: GeometryFou
     before, after = gfm(frames, valid), gfm(other, valid)
     for frame in (0, 2):
         assert before.tokens[:, frame].equal(after.tokens[:, frame])
-        assert before.log_range[:, frame].equal(after.log_range[:, frame])
+        assert before.surfaces.log_range[:, frame].equal(after.surfaces.log_range[:, frame])
     assert gfm(frames, torch.ones_like(valid)).tokens.allclose(gfm(frames).tokens, atol=1e-5)
 
 
