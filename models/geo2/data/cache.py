@@ -152,10 +152,11 @@ def _cache_cities(
     started, done, mine = time.monotonic(), 0, cities[worker.rank :: worker.count]
     for number, name in enumerate(mine, start=1):
         rows = _rows_of(view_set, name)
+        began = time.monotonic()
         places = _cache_city(config, frozen, view_set, name, rows, ground, satellite)
         ground.flush()
         satellite.flush()
-        (out / f"{name}.json").write_text(json.dumps(places))
+        (out / f"{name}.json").write_text(json.dumps(places | {"seconds": time.monotonic() - began}))
         done += len(rows)
         rate = done / (time.monotonic() - started)
         left = (len(mine) - number) * len(rows) / rate
