@@ -3,6 +3,7 @@ SHELL := /bin/bash
 export ONNXRUNTIME_NODE_INSTALL := skip
 PORT ?= 8080
 SEED ?= 2026
+TRAINING_SEED = $(if $(filter file,$(origin SEED)),1,$(SEED))
 OUT ?= out/evaluate
 CONFIG ?= cpu
 ROUNDS ?= 20
@@ -10,7 +11,7 @@ EXAMPLES ?= 500
 NODE := node_modules/.bin/node
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-all demo test fuzz overload bench webhooks-bench regions-bench region-memory-bench reload-bench evaluate train-mini faults
+.PHONY: help setup setup-all demo test fuzz overload bench webhooks-bench regions-bench region-memory-bench reload-bench evaluate benchmark train-mini faults
 
 help: ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -55,6 +56,10 @@ faults: setup-all ## SIGKILL api, worker, inference process and PostgreSQL durin
 
 evaluate: setup-all ## fresh Null Island splits (SEED=n) against the released model (OUT=dir)
 	@$(PYTHON) -m geo2.evaluate suite --seed $(SEED) --out $(OUT)
+
+benchmark: setup-all ## train and measure rows of the benchmark, resumable (ROW=name, default all; SEED=1; CONFIG=cpu|gpu|tiny)
+	@set -e; for row in $(or $(ROW),$$($(PYTHON) -m geo2.benchmark list --size $(CONFIG))); do \
+	  $(PYTHON) -m geo2.benchmark $$row --size $(CONFIG) --seed $(TRAINING_SEED) --resume; done
 
 train-mini: setup-all ## the whole training recipe, resumable (CONFIG=cpu|gpu|tiny)
 	@$(PYTHON) -m geo2.train_mini --config $(CONFIG)

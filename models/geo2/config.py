@@ -40,6 +40,8 @@ class GeoMapConfig:
 
     windows: hypotheses of the tile's centre along each axis, two cells of the grid apart.
     turn_columns: hypotheses of the heading that the released graph gives, in columns of 360 / (canvas width / 8) degrees.
+    ground_pass and tokens: how images pass through the geometry model and how its tokens meet the CNN's; the method is the default, the others
+    are ablations.
     """
 
     width: int = 128
@@ -56,10 +58,18 @@ class GeoMapConfig:
     turn_columns: tuple[int, ...] = (0, -2, 2)
     embedding: int = 256
     pooling: str = "geometric"
+    ground_pass: str = "multi_view"
+    tokens: str = "cross_attention"
 
     def __post_init__(self) -> None:
-        if self.pooling not in ("geometric", "mean"):
-            raise ValueError(f"pooling: expected geometric or mean, got {self.pooling!r}")
+        _expect(self.pooling, "pooling", "geometric", "mean")
+        _expect(self.ground_pass, "ground_pass", "multi_view", "single_views", "panorama", "both_views")
+        _expect(self.tokens, "tokens", "cross_attention", "concatenation", "none")
+
+
+def _expect(value: str, name: str, *known: str) -> None:
+    if value not in known:
+        raise ValueError(f"{name}: expected {', '.join(known[:-1])} or {known[-1]}, got {value!r}")
 
 
 @dataclass(frozen=True)
@@ -248,7 +258,8 @@ class Config:
     joint_training: JointTraining = field(default_factory=JointTraining)
 
 
-def _read(cls: type, values: object, where: str) -> object:
+def read_dataclass(cls: type, values: object, where: str) -> object:
+    """A frozen dataclass from plain values. ValueError names an unknown key or a value of the wrong kind."""
     if not isinstance(values, dict):
         raise ValueError(f"{where}: expected a mapping, got {type(values).__name__}")
     kinds = typing.get_type_hints(cls)
@@ -259,7 +270,7 @@ def _read(cls: type, values: object, where: str) -> object:
     for key, value in values.items():
         kind = kinds[key]
         if dataclasses.is_dataclass(kind):
-            value = _read(kind, value, f"{where}.{key}")
+            value = read_dataclass(kind, value, f"{where}.{key}")
         elif typing.get_origin(kind) is tuple:
             value = tuple(value)
         elif kind is float and isinstance(value, int):
@@ -272,7 +283,7 @@ def _read(cls: type, values: object, where: str) -> object:
 
 def parse_config(values: dict) -> Config:
     """From plain values, as read from YAML or a checkpoint. ValueError names the key."""
-    config = _read(Config, values, "config")
+    config = read_dataclass(Config, values, "config")
     assert isinstance(config, Config)
     return config
 

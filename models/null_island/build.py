@@ -7,7 +7,7 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -273,6 +273,18 @@ class SplitBuilder:
         query = QueryRow(name, path, kind, lon, lat, stated_heading, fov, self.split.name)
         row = PoseRow(name, plan.index, cluster, x, y, pose.z_m, pose.heading_deg % 360, pose.pitch_deg, pose.roll_deg, fov)
         return query, row
+
+
+def each_city(config: WorldConfig, name: str, seed: int, folder: Path, jobs: int) -> Iterator[Path]:
+    """A split city by city, each as a view set of its own that is gone when the next is asked for: for more tiles than a disk should hold."""
+    for plan in city_plans(config, seed)[name]:
+        out = folder / f"{name}-{plan.index}"
+        shutil.rmtree(out, ignore_errors=True)
+        try:
+            SplitBuilder(config, config.split(name), seed, out, jobs).build([plan])
+            yield out
+        finally:
+            shutil.rmtree(out, ignore_errors=True)
 
 
 def fingerprint(config: WorldConfig, split: SplitConfig, seed: int) -> str:

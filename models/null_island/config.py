@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 STYLES = ("a", "b")
-SPLIT_NAMES = ("train", "val", "same_area", "cross_area", "cross_style", "out_of_area", "calibration_out_of_area", "pretrain", "demo")
+SPLIT_NAMES = ("train", "val", "same_area", "cross_area", "cross_style", "out_of_area", "calibration_out_of_area", "pretrain", "demo", "distractors")
 
 
 def _expect_kinds(config: object, where: str) -> None:

@@ -22,7 +22,7 @@ from ..flow.path import flow_loss
 from ..flow.solver import integrate
 from ..models.rae import LatentEncoder
 from ..train.checkpoint import load_checkpoint, save_checkpoint
-from ..train.geomap import ExponentialMovingAverage, decay_groups
+from ..train.contrastive import ExponentialMovingAverage, decay_groups
 from ..train.schedule import Clock, Log, set_learning_rate
 
 KINDS = ("regression", "flow-per-direction")

@@ -18,7 +18,7 @@ from ..config import Config
 from ..models.geomap import FrozenFeatures, GroundFeatures, SatelliteFeatures
 from ..workers import Worker, run_workers
 from .mosaic import build_mosaic, city_of
-from .samples import draw_sample, place_query
+from .samples import Standing, draw_sample, place_query
 from .view_set import ViewSet, load_images, read_view_set, to_metres
 
 BATCH = 8
@@ -97,6 +97,10 @@ class PairCache:
     up_deg: np.ndarray
     turn: np.ndarray
 
+    def standing(self, rows: np.ndarray, crop: np.ndarray) -> Standing:
+        """Of pairs `rows` [B] with their crops `crop` [B]."""
+        return Standing(self.city[rows], self.query_m[rows], self.centre_m[rows, crop], self.up_deg[rows, crop])
+
 
 def build_pair_cache(config: Config, frozen: FrozenFeatures, folder: Path, out: Path) -> PairCache:
     """Compute what is missing of the pair cache of a split, a city at a time and in as many processes as training has workers."""
@@ -148,10 +152,11 @@ def _cache_cities(
     started, done, mine = time.monotonic(), 0, cities[worker.rank :: worker.count]
     for number, name in enumerate(mine, start=1):
         rows = _rows_of(view_set, name)
+        began = time.monotonic()
         places = _cache_city(config, frozen, view_set, name, rows, ground, satellite)
         ground.flush()
         satellite.flush()
-        (out / f"{name}.json").write_text(json.dumps(places))
+        (out / f"{name}.json").write_text(json.dumps(places | {"seconds": time.monotonic() - began}))
         done += len(rows)
         rate = done / (time.monotonic() - started)
         left = (len(mine) - number) * len(rows) / rate
@@ -174,8 +179,9 @@ def _cache_city(
         for batch, samples in _prefetched(pool, draw, rows):
             queries, drawn = [query for query, _ in samples], [tile for _, tiles in samples for tile in tiles]
             canvas, mask, image = _tensors(frozen, [q.canvas for q in queries], [q.mask for q in queries], [t.image for t in drawn])
-            ground.write(int(batch[0]), frozen.ground(canvas, mask))
-            satellite.write(int(batch[0]) * crops, frozen.satellite(image))
+            features = frozen.pair(canvas, mask, image)
+            ground.write(int(batch[0]), features[0])
+            satellite.write(int(batch[0]) * crops, features[1])
             places["query_m"] += [q.query_m.tolist() for q in queries]
             places["centre_m"] += [[t.centre_m.tolist() for t in tiles] for _, tiles in samples]
             places["up_deg"] += [[t.up_deg for t in tiles] for _, tiles in samples]

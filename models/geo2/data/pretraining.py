@@ -141,7 +141,7 @@ class PretrainingData:
     def _frames(looks: list[Look], views) -> list[tuple[Look, int]]:
         """The views, shared out to the looks in order."""
         views = [int(v) for v in views]
-        share = len(views) // len(looks)
+        share = max(1, len(views) // len(looks))
         return [(looks[min(i // share, len(looks) - 1)], v) for i, v in enumerate(views)]
 
     def _look(self, who: int, rng: np.random.Generator) -> Look:

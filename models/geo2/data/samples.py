@@ -32,6 +32,17 @@ class TileSample:
     turn: int
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where B pairs of query and tile stand: city [B]; query_m and centre_m [B, 2], camera and tile's centre in metres of the city's frame;
+    up_deg [B], the azimuth that is up in the tile."""
+
+    city: np.ndarray
+    query_m: np.ndarray
+    centre_m: np.ndarray
+    up_deg: np.ndarray
+
+
 def jitter_colour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Random gain, gamma, white balance and saturation, moderate."""
     gain, gamma, saturation = rng.uniform(0.8, 1.25), rng.uniform(0.8, 1.25), rng.uniform(0.6, 1.3)

@@ -1,8 +1,10 @@
-"""Retrieval metrics of a released model on a view set: every tile is the gallery, the nearest tile is the truth."""
+"""Retrieval metrics of anything that embeds, on a view set: every tile is the gallery, the nearest tile is the truth."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -10,8 +12,7 @@ from ..config import GeometryConfig
 from ..data.canvas import limit_field_of_view, place_panorama, place_photo
 from ..data.mosaic import build_mosaic, city_of
 from ..data.view_set import Query, ViewSet, load_images, read_view_set, to_metres
-from .embedder import Embedder
-from .metrics import hit_rate, nearest_tile, ranks, semi_positives
+from .metrics import nearest_tile, ranks, semi_positives
 from .report import share_row
 
 HEADINGS = 8
@@ -19,6 +20,29 @@ PRIOR_RADIUS_M = 300.0
 WIDE_PHOTO_DEG = 85.0
 SEED = 20260101
 """Of random rolls, limited fields of view and priors: fixed, so that two models see the same queries."""
+
+
+class ViewEmbedder(Protocol):
+    """What is evaluated: a released model's ONNX files (`Embedder`) or a torch network (`TorchEmbedder`). turns_deg [K]: by which the canvas' middle
+    looks clockwise from a tile's up, for each hypothesis of `ground`."""
+
+    name: str
+    geometry: GeometryConfig
+    turns_deg: np.ndarray
+
+    def ground(self, canvases: list[np.ndarray], masks: list[np.ndarray]) -> np.ndarray:
+        """uint8 canvases and masks -> unit vectors [n, K, D]."""
+
+    def satellite(self, tiles: list[np.ndarray]) -> np.ndarray:
+        """uint8 tiles -> unit vectors [n, D]."""
+
+
+@dataclass(frozen=True)
+class Distractors:
+    """Tiles of places where no query is, batch by batch, to be read once. counts: after how many of them ranks are stated."""
+
+    counts: tuple[int, ...]
+    tiles: Iterable[list[np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -40,11 +64,17 @@ CONDITIONS = (
     Condition("fov180", "panorama", True, fov_deg=180),
     Condition("fov90", "panorama", True, fov_deg=90),
     Condition("fov70", "panorama", True, fov_deg=70),
+    Condition("fov180_unknown_heading", "panorama", False, fov_deg=180),
+    Condition("fov90_unknown_heading", "panorama", False, fov_deg=90),
+    Condition("fov70_unknown_heading", "panorama", False, fov_deg=70),
     Condition("photo", "photo", True),
     Condition("photo90", "photo", True, wide_only=True),
     Condition("photo_near300", "photo", True, prior=True),
     Condition("photo_unknown_heading", "photo", False),
 )
+
+DISTRACTED = ("aligned", "photo")
+"""Conditions that are also searched among distractors: with a known heading one orientation of each is enough."""
 
 
 def orientation_bank(view_set: ViewSet, geometry: GeometryConfig, headings: int) -> Iterable[list[np.ndarray]]:
@@ -83,8 +113,10 @@ def prior_mask(query_m: np.ndarray, tile_m: np.ndarray, half_tile_m: float, rng:
     return np.hypot(beyond[..., 0], beyond[..., 1]) <= PRIOR_RADIUS_M
 
 
-def evaluate_split(embedder: Embedder, folder: Path, split: str, conditions: tuple[Condition, ...] = CONDITIONS) -> list[dict]:
-    """Rows of one view set that has tiles and located queries. ValueError when it has none."""
+def evaluate_split(
+    embedder: ViewEmbedder, folder: Path, split: str, conditions: tuple[Condition, ...] = CONDITIONS, distractors: Distractors | None = None
+) -> list[dict]:
+    """Rows of one view set that has tiles and located queries; with distractors also of these together. ValueError when it has none."""
     view_set = read_view_set(folder)
     if not view_set.tiles or not view_set.queries:
         raise ValueError(f"{folder.name}: expected tiles and queries")
@@ -94,7 +126,7 @@ def evaluate_split(embedder: Embedder, folder: Path, split: str, conditions: tup
     origin = view_set.tiles[0].centre
     tile_m = to_metres(np.array([t.centre for t in view_set.tiles]), origin)
     images = dict(zip((q.query_id for q in view_set.queries), load_images(view_set, [q.image for q in view_set.queries]), strict=True))
-    rows = []
+    rows, distracted = [], []
     for condition in conditions:
         queries = [q for q in view_set.queries if q.kind == condition.kind and q.lon is not None]
         if condition.wide_only:
@@ -107,14 +139,71 @@ def evaluate_split(embedder: Embedder, folder: Path, split: str, conditions: tup
         query_m = to_metres(np.array([(q.lon, q.lat) for q in queries]), origin)
         truth = nearest_tile(query_m, tile_m)
         covering = semi_positives(query_m, tile_m, g.tile_m / 2)
-        allowed = prior_mask(query_m, tile_m, g.tile_m / 2, rng) if condition.prior else None
-        azimuth = np.array([middle for _, _, middle in shown])
         if condition.heading_known:
-            matches = best_matches(embedding[:, embedder.turns_deg == 0], np.zeros(1), bank[:, :1])
+            embedding = embedding[:, embedder.turns_deg == 0]
+            matches = best_matches(embedding, np.zeros(1), bank[:, :1])
         else:
             matches = best_matches(embedding, embedder.turns_deg, bank)
-        rows += _condition_rows(embedder.name, split, condition, matches, truth, covering, allowed, azimuth)
+        if condition.prior:
+            allowed = prior_mask(query_m, tile_m, g.tile_m / 2, rng)
+            matches = Matches(np.where(allowed, matches.similarity, -2.0), matches.heading_deg)
+        ranking = rank(matches.similarity, truth, covering)
+        rows += _rows(embedder.name, split, condition.name, ranking)
+        if not condition.heading_known:
+            rows += _heading_rows(embedder.name, split, condition.name, matches, truth, np.array([middle for _, _, middle in shown]))
+        if condition.name in DISTRACTED:
+            distracted.append((condition.name, embedding, ranking))
+    if distractors is not None:
+        rows += _rows_among(embedder, split, distracted, distractors)
     return rows
+
+
+@dataclass
+class Ranking:
+    """Of n queries in a gallery of `references`: own [n], the similarity of the true tile; above, at_least and wrong [n]: how many others score
+    more, as much or more, and more while they do not cover the query."""
+
+    references: int
+    own: np.ndarray
+    above: np.ndarray
+    at_least: np.ndarray
+    wrong: np.ndarray
+
+    def add(self, similarity: np.ndarray) -> None:
+        """Of further references [n, m], none of them right."""
+        above = (similarity > self.own[:, None]).sum(1)
+        self.references += similarity.shape[1]
+        self.above, self.wrong = self.above + above, self.wrong + above
+        self.at_least = self.at_least + (similarity >= self.own[:, None]).sum(1)
+
+
+def rank(similarity: np.ndarray, truth: np.ndarray, covering: np.ndarray) -> Ranking:
+    own = similarity[np.arange(len(truth)), truth]
+    wrong = ((similarity > own[:, None]) & ~covering).sum(1)
+    return Ranking(similarity.shape[1], own, ranks(similarity, truth), ranks(similarity, truth, pessimistic=True), wrong)
+
+
+def _rows_among(embedder: ViewEmbedder, split: str, asked: list[tuple[str, np.ndarray, Ranking]], distractors: Distractors) -> list[dict]:
+    """asked: name, embeddings [n, K, D] and ranking of each condition; each distractor is embedded once for all of them."""
+    rows, counts, seen = [], sorted(distractors.counts), 0
+    for tiles in distractors.tiles:
+        references = embedder.satellite(tiles[: counts[-1] - seen])
+        for start, stop in _pieces(seen, len(references), counts):
+            for _, embedding, ranking in asked:
+                ranking.add(best_matches(embedding, np.zeros(1), references[start:stop, None]).similarity)
+            if seen + stop in counts:
+                for name, _, ranking in asked:
+                    rows += _rows(embedder.name, split, f"{name}_distractors{seen + stop}", ranking)
+        seen += len(references)
+        if seen == counts[-1]:
+            return rows
+    raise ValueError(f"distractors: expected {counts[-1]} tiles, got {seen}")
+
+
+def _pieces(seen: int, length: int, counts: list[int]) -> list[tuple[int, int]]:
+    """Slices of a batch of `length` after `seen` others, cut where a count is reached."""
+    cuts = [0, *(count - seen for count in counts if 0 < count - seen < length), length]
+    return list(pairwise(cuts))
 
 
 @dataclass(frozen=True)
@@ -141,37 +230,23 @@ def best_matches(embedding: np.ndarray, turns_deg: np.ndarray, bank: np.ndarray)
     return Matches(similarity, heading)
 
 
-def _condition_rows(
-    system: str,
-    split: str,
-    condition: Condition,
-    matches: Matches,
-    truth: np.ndarray,
-    covering: np.ndarray,
-    allowed: np.ndarray | None,
-    azimuth: np.ndarray,
-) -> list[dict]:
-    """Rows of one condition; azimuth [n]: where each canvas' middle truly looks."""
-    similarity = matches.similarity if allowed is None else np.where(allowed, matches.similarity, -2.0)
-    rows = _rows(system, split, condition.name, similarity, truth, covering)
-    if not condition.heading_known:
-        right = np.flatnonzero(similarity.argmax(1) == truth)
-        error = np.abs((matches.heading_deg[right, truth[right]] - azimuth[right] + 180) % 360 - 180)
-        for metric, limit_deg in (("heading_right_of_r1", 180 / HEADINGS), ("heading_within10_of_r1", 10.0)):
-            share = 100 * float((error <= limit_deg + 1e-6).mean()) if len(right) else 0.0
-            rows.append(share_row(system, split, condition.name, metric, share, len(right)))
+def _heading_rows(system: str, split: str, condition: str, matches: Matches, truth: np.ndarray, azimuth: np.ndarray) -> list[dict]:
+    """How right the heading of the right matches is; azimuth [n]: where each canvas' middle truly looks."""
+    right = np.flatnonzero(matches.similarity.argmax(1) == truth)
+    error = np.abs((matches.heading_deg[right, truth[right]] - azimuth[right] + 180) % 360 - 180)
+    rows = []
+    for metric, limit_deg in (("heading_right_of_r1", 180 / HEADINGS), ("heading_within10_of_r1", 10.0)):
+        share = 100 * float((error <= limit_deg + 1e-6).mean()) if len(right) else 0.0
+        rows.append(share_row(system, split, condition, metric, share, len(right)))
     return rows
 
 
-def _rows(system: str, split: str, condition: str, similarity: np.ndarray, truth: np.ndarray, covering: np.ndarray) -> list[dict]:
-    n, references = similarity.shape
-    rank, pessimistic = ranks(similarity, truth), ranks(similarity, truth, pessimistic=True)
+def _rows(system: str, split: str, condition: str, ranking: Ranking) -> list[dict]:
+    def row(metric: str, right: np.ndarray) -> dict:
+        return share_row(system, split, condition, metric, 100 * float(right.mean()), len(right))
 
-    def row(metric: str, percent: float) -> dict:
-        return share_row(system, split, condition, metric, percent, n)
-
-    rows = [row(f"r{k}", 100 * float((rank < k).mean())) for k in (1, 5, 10)]
-    rows.append(row("r1pct", 100 * float((rank < references // 100).mean())))
-    rows.append(row("r1_pessimistic", 100 * float((pessimistic < 1).mean())))
-    rows.append(row("hit", hit_rate(similarity, truth, covering)))
+    rows = [row(f"r{k}", ranking.above < k) for k in (1, 5, 10)]
+    rows.append(row("r1pct", ranking.above < ranking.references // 100))
+    rows.append(row("r1_pessimistic", ranking.at_least < 1))
+    rows.append(row("hit", ranking.wrong < 1))
     return rows

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from ..config import Config
-from ..geometry.e2p import EquirectangularToPerspective, PerspectiveToEquirectangular
 from ..geometry.lift import PolarLift, RangeHistogram
-from .gfm import CLASSES, GeometryFoundationModel
-from .layers import Attention, ConvBlock, FeedForward, GridBlock
-from .lite0 import STRIDE4_CHANNELS, STRIDE8_CHANNELS, STRIDE16_CHANNELS, Lite0
+from .gfm import CLASSES, Aggregate, GeometryFoundationModel
+from .layers import GridBlock
+from .lite0 import STRIDE4_CHANNELS, Lite0
+from .passes import GroundPass, build_passes
+from .tokens import build_tokens
 
 FINE_PER_COARSE = 2
 """Cells of the grid that the encoder joins along each axis before windows are cut."""
@@ -68,70 +69,56 @@ class FrozenFeatures(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        g, f = config.geometry, config.gfm
-        self.e2p = EquirectangularToPerspective(
-            g.canvas_width_px, g.canvas_height_px, g.elevation_top_deg, g.elevation_bottom_deg, f.view_yaws_deg, f.view_fov_deg, f.view_px
-        )
-        rows, columns = g.canvas_height_px // 4, g.canvas_width_px // 4
-        self.p2e = PerspectiveToEquirectangular(
-            f.view_yaws_deg, f.view_fov_deg, f.view_px // 4, columns, rows, g.elevation_top_deg, g.elevation_bottom_deg
-        )
-        self.gfm = GeometryFoundationModel(f)
+        self.passes = build_passes(config)
+        self.gfm = GeometryFoundationModel(config.gfm)
         self.cnn = Lite0()
 
     def ground(self, image: Tensor, mask: Tensor) -> GroundFeatures:
         """image uint8 [B, H, W, 3], mask uint8 [B, H, W]; pixels under the mask have no influence."""
-        valid = mask.to(torch.float32)[:, None]  # [B, 1, H, W]
-        pixels = image.permute(0, 3, 1, 2).to(torch.float32) / 255 * valid  # [B, 3, H, W]
-        views = self.e2p(pixels)  # [B, V, 3, v, v]
-        view_mask = (self.e2p(valid)[:, :, 0] > 0.5).to(torch.float32)  # [B, V, v, v]
-        features = self.gfm.aggregate(views, view_mask)
-        surfaces = self.gfm.surfaces(features)
-        B, V, P, _ = features.patches.shape
-        token_mask = nn.functional.max_pool2d(view_mask.flatten(0, 1)[:, None], 16).reshape(B, V * P)  # [B, V * P]
-        return GroundFeatures(
-            *self.cnn(pixels + (1 - valid) * self.cnn.mean),
-            features.patches.flatten(1, 2),
-            token_mask,
-            nn.functional.avg_pool2d(valid, 4),
-            self.p2e(surfaces.log_range),
-            self.p2e(surfaces.log_scale),
-            self.p2e(surfaces.logits.softmax(2)),
-        )
+        pixels, valid = self._canvas(image, mask)
+        return self._of_canvas(pixels, valid, self.passes.ground(self.gfm, pixels, valid))
 
     def satellite(self, image: Tensor) -> SatelliteFeatures:
         """image uint8 [B, H, W, 3]; one frame for the geometry model, whose range head states height + 2 m for it."""
-        pixels = image.permute(0, 3, 1, 2).to(torch.float32) / 255
-        features = self.gfm.aggregate(pixels[:, None])
+        pixels = _pixels(image)
+        return self._of_tile(pixels, self.gfm.aggregate(pixels[:, None]))
+
+    def pair(self, image: Tensor, mask: Tensor, tiles: Tensor) -> tuple[GroundFeatures, SatelliteFeatures]:
+        """Of B canvases and a whole number of tiles for each, as training sees them."""
+        pixels, valid = self._canvas(image, mask)
+        of_tiles = _pixels(tiles)
+        ground, satellite = self.passes.pair(self.gfm, pixels, valid, of_tiles)
+        return self._of_canvas(pixels, valid, ground), self._of_tile(of_tiles, satellite)
+
+    @staticmethod
+    def _canvas(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        valid = mask.to(torch.float32)[:, None]  # [B, 1, H, W]
+        return _pixels(image) * valid, valid
+
+    def _of_canvas(self, pixels: Tensor, valid: Tensor, seen: GroundPass) -> GroundFeatures:
+        surfaces = self.gfm.surfaces(seen.features)
+        B, V, P, _ = seen.features.patches.shape
+        token_mask = nn.functional.max_pool2d(seen.view_mask.flatten(0, 1)[:, None], 16).reshape(B, V * P)  # [B, V * P]
+        return GroundFeatures(
+            *self.cnn(pixels + (1 - valid) * self.cnn.mean),
+            seen.features.patches.flatten(1, 2),
+            token_mask,
+            nn.functional.avg_pool2d(valid, 4),
+            self.passes.to_canvas(surfaces.log_range),
+            self.passes.to_canvas(surfaces.log_scale),
+            self.passes.to_canvas(surfaces.logits.softmax(2)),
+        )
+
+    def _of_tile(self, pixels: Tensor, features: Aggregate) -> SatelliteFeatures:
         surfaces = self.gfm.surfaces(features)
         _, stride8, stride16 = self.cnn(pixels)
         heights, classes = (nn.functional.avg_pool2d(x[:, 0], 2) for x in (surfaces.log_range, surfaces.logits.softmax(2)))
         return SatelliteFeatures(stride8, stride16, features.patches[:, 0], heights, classes)
 
 
-class CrossAttendedTokens(nn.Module):
-    """CNN features as queries over the geometry model's tokens, reduced to width D by a 1x1 convolution."""
-
-    def __init__(self, width: int, heads: int, gfm_tokens: int, gfm_width: int, rows: int, columns: int) -> None:
-        super().__init__()
-        self.semantic = nn.Conv2d(STRIDE8_CHANNELS + STRIDE16_CHANNELS, width, 1)
-        self.local = ConvBlock(width)
-        self.reduce = nn.Linear(gfm_width, width)
-        self.key_position = nn.Parameter(torch.zeros(1, gfm_tokens, width))
-        self.query_position = nn.Parameter(torch.zeros(1, width, rows, 1 if columns > rows else columns))
-        self.norm_query, self.norm_key, self.norm_out = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention, self.feed_forward = Attention(width, heads), FeedForward(width, 2)
-
-    def forward(self, stride8: Tensor, stride16: Tensor, tokens: Tensor, token_mask: Tensor | None) -> Tensor:
-        """-> [B, D, h, w]."""
-        up = nn.functional.interpolate(stride16, scale_factor=2.0, mode="nearest")
-        q = self.local(self.semantic(torch.cat([stride8, up], dim=1))) + self.query_position  # [B, D, h, w]
-        B, D, h, w = q.shape
-        x = q.flatten(2).transpose(1, 2)  # [B, h * w, D]
-        keys = self.norm_key(self.reduce(tokens)) + self.key_position  # [B, N, D]
-        x = x + self.attention(self.norm_query(x), keys, token_mask)
-        x = x + self.feed_forward(self.norm_out(x))
-        return x.transpose(1, 2).reshape(B, D, h, w)
+def _pixels(image: Tensor) -> Tensor:
+    """uint8 [B, H, W, 3] -> [B, 3, H, W] in [0, 1]."""
+    return image.permute(0, 3, 1, 2).to(torch.float32) / 255
 
 
 class GridEncoder(nn.Module):
@@ -164,16 +151,14 @@ class GeoMapHead(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        g, f, m = config.geometry, config.gfm, config.geomap
-        rows, columns = g.canvas_height_px // 8, g.canvas_width_px // 8
+        g, m = config.geometry, config.geomap
+        columns = g.canvas_width_px // 8
         tile = g.tile_px // 8
         if m.pooling == "geometric" and tile != m.grid_cells:
             raise ValueError(f"grid_cells: expected {tile}, the tile's side at stride 8, got {m.grid_cells}")
         self.pooling = m.pooling
         self.columns = columns
-        ground_tokens = len(f.view_yaws_deg) * (f.view_px // f.patch) ** 2
-        self.ground_tokens = CrossAttendedTokens(m.width, m.heads, ground_tokens, 2 * f.width, rows, columns)
-        self.satellite_tokens = CrossAttendedTokens(m.width, m.heads, (g.tile_px // f.patch) ** 2, 2 * f.width, tile, tile)
+        self.ground_tokens, self.satellite_tokens = build_tokens(config)
         self.log_scale = nn.Parameter(torch.tensor(2.7))
         self.offsets_m = window_offsets_m(config)
         apart_m = torch.tensor(self.offsets_m).norm(dim=-1)

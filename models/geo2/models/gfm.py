@@ -87,7 +87,7 @@ class DenseHead(nn.Module):
 
 
 class GeometryFoundationModel(nn.Module):
-    """Frames [B, S, 3, H, W] in [0, 1], H = W a multiple of 16, any S -> Geometry."""
+    """Frames [B, S, 3, H, W] in [0, 1], H and W multiples of 16, any S -> Geometry."""
 
     def __init__(self, config: GfmConfig) -> None:
         super().__init__()
@@ -129,8 +129,8 @@ class GeometryFoundationModel(nn.Module):
 
     def _grid(self, features: Aggregate) -> Tensor:
         B, S, _, C = features.patches.shape
-        side = features.x8.shape[-1] // 2
-        return features.patches.flatten(0, 1).transpose(1, 2).reshape(B * S, C, side, side)
+        h, w = features.x8.shape[-2:]
+        return features.patches.flatten(0, 1).transpose(1, 2).reshape(B * S, C, h // 2, w // 2)
 
     def aggregate(self, frames: Tensor, valid: Tensor | None = None) -> Aggregate:
         """Alternating attention within each frame and over all frames; the output concatenates the last of both."""

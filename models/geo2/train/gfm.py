@@ -82,6 +82,8 @@ def train_gfm(config: Config, data_dir: Path, run: Path, resume: bool) -> None:
     clock = Clock(t.minutes, spent)
     if clock.progress >= 1:
         print("gfm: finished already")
+        if not path.exists():  # no minutes at all: the model as it starts
+            save_checkpoint(path, {"config": to_dict(config), "model": model.state_dict(), "optimizer": {}, "step": 0, "spent": 0.0})
         return
     data = PretrainingData(data_dir / "pretrain", config)
     clock = Clock(t.minutes, spent)  # reading the data does not count

@@ -23,9 +23,11 @@ from ..models.geomap import FrozenFeatures, GeoMapHead
 from ..models.rae import LatentEncoder
 from ..workers import Worker
 from .checkpoint import load_checkpoint, save_checkpoint
+from .contrastive import ExponentialMovingAverage, decay_groups
 from .geoflow import VALIDATION_PANORAMAS, load_encoder, validate_flow
-from .geomap import ExponentialMovingAverage, PairSampler, decay_groups, places_of, validate
+from .geomap import validate
 from .losses import consistency_kl, info_nce
+from .sampler import PairSampler, places_of
 from .schedule import Clock, Log, set_learning_rate
 from .stages import load_geomap
 
@@ -68,7 +70,7 @@ def retrieval_loss(model: JointModel, cache: PairCache, sampler: PairSampler, co
     device = next(model.head.parameters()).device
     rows = sampler.batch(rng, None)
     crop = rng.integers(t.tiles_per_query, size=len(rows))
-    places = places_of(cache, rows, crop, model.head.offsets_m, t.same_place_m)
+    places = places_of(cache.standing(rows, crop), model.head.offsets_m, t.same_place_m)
     turn = torch.from_numpy(cache.turn[rows, crop])[:, None].to(device)
     ground = cache.ground.read(rows)
     satellite = cache.satellite.read(rows * t.tiles_per_query + crop)
@@ -127,8 +129,7 @@ def train_joint(config: Config, data_dir: Path, run: Path, resume: bool) -> None
     geomap = load_geomap(config, run).to(device)
     flow_cache = build_flow_cache(config, geomap, model.encoder, data_dir / "val", run / "cache" / "flow-val", VALIDATION_PANORAMAS)
     source = PairSource(config, read_view_set(data_dir / "train"))
-    sampled = dataclasses.replace(config, geomap_training=dataclasses.replace(config.geomap_training, batch=t.batch, workers=1))
-    sampler = PairSampler(pair_cache, sampled, Worker())
+    sampler = PairSampler(pair_cache, dataclasses.replace(config.geomap_training, batch=t.batch, workers=1), Worker())
     optimizer = torch.optim.AdamW(decay_groups(model.trained, t.weight_decay), lr=t.learning_rate, betas=(0.9, 0.98))
     averages = {name: ExponentialMovingAverage(part, t.ema) for name, part in (("head", model.head), ("flow", model.flow))}
     step, spent = 0, 0.0

@@ -18,7 +18,7 @@ from ..models.lite0 import Lite0
 from ..models.rae import LatentDecoder, LatentEncoder
 from ..workers import Worker, run_workers
 from .checkpoint import load_checkpoint, save_checkpoint
-from .geomap import ExponentialMovingAverage, decay_groups
+from .contrastive import ExponentialMovingAverage, decay_groups
 from .schedule import Clock, Log, set_learning_rate
 
 CHUNK = 256

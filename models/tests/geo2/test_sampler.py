@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from geo2.config import Config, parse_config
+from geo2.config import Config, GeoMapTraining
 from geo2.data.cache import PairCache
 from geo2.models.geomap import window_offsets_m
-from geo2.train.geomap import ExponentialMovingAverage, LastEmbeddings, PairSampler, places_of
+from geo2.train.contrastive import ExponentialMovingAverage
+from geo2.train.sampler import LastEmbeddings, PairSampler, places_of
 from geo2.workers import Worker
 
 
@@ -18,8 +19,8 @@ def cache_of(cities: int, each: int) -> PairCache:
     return PairCache(None, None, city, np.arange(n) % 4 == 3, place, place[:, None].copy(), np.zeros((n, 1)), np.zeros((n, 1), np.int64))
 
 
-def config_of(**training) -> Config:
-    return parse_config({"geomap_training": {"batch": 16, "cities_per_batch": 2, "neighbour_share": 0.5, "group": 4} | training})
+def config_of(**training) -> GeoMapTraining:
+    return GeoMapTraining(**({"batch": 16, "cities_per_batch": 2, "neighbour_share": 0.5, "group": 4} | training))
 
 
 OFFSETS_M = [(-10.0, 0.0), (0.0, 0.0), (0.0, 10.0)]
@@ -27,7 +28,7 @@ OFFSETS_M = [(-10.0, 0.0), (0.0, 0.0), (0.0, 10.0)]
 
 def test_a_hypothesis_that_puts_another_query_where_a_tile_is_is_no_negative_of_it():
     cache = cache_of(2, 10)
-    places = places_of(cache, np.array([2, 3, 12]), np.zeros(3, np.int64), OFFSETS_M, 5.0)
+    places = places_of(cache.standing(np.array([2, 3, 12]), np.zeros(3, np.int64)), OFFSETS_M, 5.0)
     assert places.truth.tolist() == [1, 1, 1]
     assert places.ignore[0].tolist() == [[False, False, False], [True, False, False], [False, False, False]]
     assert places.ignore[1].tolist() == [[True, False, False], [False, True, False], [False, False, False]], "10 m west of it is the other"
@@ -39,7 +40,7 @@ def test_the_right_hypothesis_is_the_nearest_in_the_frame_that_the_crop_turns(up
     cache = cache_of(1, 10)
     cache.up_deg[:] = up_deg
     cache.centre_m[4, 0] += (east_m, north_m)
-    assert places_of(cache, np.array([4]), np.array([0]), OFFSETS_M, 1.0).truth.tolist() == [2], "ahead"
+    assert places_of(cache.standing(np.array([4]), np.array([0])), OFFSETS_M, 1.0).truth.tolist() == [2], "ahead"
 
 
 def test_windows_lie_around_the_camera_row_by_row_from_ahead_on_the_left():
