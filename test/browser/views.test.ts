@@ -88,10 +88,11 @@ test('where a panorama was rendered it is beside the street, and turns with it',
   await truth.waitFor();
   await page.locator('#street').waitFor();
   expect(await truth.getAttribute('data-sample')).toBe(sample.id);
-  const shift = async () => Number.parseFloat(await truth.evaluate('(e) => e.style.backgroundPosition'));
+  const shift = () =>
+    page.evaluate<number>("parseFloat(document.getElementById('street-truth').style.backgroundPosition)");
   const [north, turnedDeg] = [await shift(), 40];
   await page.locator('#street-heading').fill(String(turnedDeg));
-  const widthPx = Number(await truth.evaluate('(e) => e.clientWidth'));
+  const widthPx = await page.evaluate<number>("document.getElementById('street-truth').clientWidth");
   await expect.poll(shift).toBeCloseTo(north - (turnedDeg / 90) * widthPx, 0);
   expect(complaints).toEqual({ errors: [], foreignRequests: [] });
 });
