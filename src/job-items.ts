@@ -19,8 +19,8 @@ export interface ItemRunnerDeps {
 
 /** Answers an image of a job as the route of its verb does. */
 export function createItemRunner(deps: ItemRunnerDeps): RunItem {
-  return async ({ kind, options, image: given, signal }) => {
-    if (given.type === 'none') return runSynthesizeItem(deps, { image: undefined, options, signal });
+  return async ({ kind, options, image: given, signal, onStep }) => {
+    if (given.type === 'none') return runSynthesizeItem(deps, { image: undefined, options, signal, onStep });
     const image =
       given.type === 'bytes' ? given.bytes : await deps.fetchImage(given.url, { maxBytes: deps.maxImageBytes, signal });
     const item = { image, options, signal };
@@ -30,7 +30,7 @@ export function createItemRunner(deps: ItemRunnerDeps): RunItem {
       case 'embed':
         return runEmbedItem(deps, item);
       case 'synthesize':
-        return runSynthesizeItem(deps, item);
+        return runSynthesizeItem(deps, { ...item, onStep });
     }
   };
 }

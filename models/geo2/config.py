@@ -72,18 +72,37 @@ def _expect(value: str, name: str, *known: str) -> None:
         raise ValueError(f"{name}: expected {', '.join(known[:-1])} or {known[-1]}, got {value!r}")
 
 
+RAE_FEATURES = ("cnn4", "cnn8", "gfm4", "gfm8", "gfm16", "dense4", "dense8")
+"""What the latent can be made of: of the pretrained CNN, of the geometry model's stem and tokens, of its surface head; with their stride."""
+
+
 @dataclass(frozen=True)
 class RaeConfig:
-    """The representation autoencoder. size_px: side of the square that both views are resized to; widths: of the decoder at strides 8, 4, 2."""
+    """The representation autoencoder. size_px: side of the square that both views are resized to; widths and blocks: of the decoder at strides
+    8, 4, 2.
+
+    encoder: which frozen features the latent is made of, side by side at stride 8 (see `RAE_FEATURES`).
+    channels: to which their principal components are cut, 0 for none: the features as they are.
+    """
 
     size_px: int = 128
+    encoder: tuple[str, ...] = ("cnn8",)
+    channels: int = 0
     widths: tuple[int, ...] = (256, 128, 64)
     blocks: int = 2
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.encoder if name not in RAE_FEATURES]
+        if unknown or not self.encoder or len(set(self.encoder)) < len(self.encoder):
+            raise ValueError(f"encoder: expected a list of different ones of {', '.join(RAE_FEATURES)}, got {list(self.encoder)}")
 
 
 @dataclass(frozen=True)
 class FlowConfig:
-    """The flow network: a condition encoder of `depth` blocks on patches of the latent, and a wide, shallow velocity head."""
+    """The flow network: a condition encoder of `depth` blocks on patches of the latent, and a wide, shallow velocity head.
+
+    guidance: how far the released flow goes from the velocity without a condition towards and past that with one; 1 is the latter alone.
+    """
 
     patch: int = 2
     width: int = 256
@@ -91,6 +110,7 @@ class FlowConfig:
     heads: int = 8
     head_width: int = 320
     head_depth: int = 2
+    guidance: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -198,6 +218,7 @@ class GeoFlowTraining:
     turns: of each panorama with the imagery around it, that are cached. offset_m: how far off the camera the imagery is centred, at most, in
     each axis. limited_fov_share: part of the panoramas that keep only a random field of view, as a photo does.
     satellite_condition_share: part of the samples that see f_s instead of f_g, since the way back is integrated with f_s.
+    condition_dropout: part of the samples whose condition is nothing (zeros), so that the flow can be guided.
     train_panoramas: how many are used, 0 for all.
     """
 
@@ -211,6 +232,7 @@ class GeoFlowTraining:
     offset_m: float = 2.0
     limited_fov_share: float = 0.15
     satellite_condition_share: float = 0.5
+    condition_dropout: float = 0.0
     train_panoramas: int = 0
     ema: float = 0.999
     bfloat16: bool = True
@@ -222,6 +244,7 @@ class JointTraining:
     """Fine-tuning of embedding and flow together: L_GL + L_IG + beta * L_KL (stage 3 of the method).
 
     tau_kl: temperature of the softmax that makes distributions of embeddings, on which L_KL is taken.
+    seed: of the order of samples, apart from the run's own, on which caches depend.
     """
 
     batch: int = 64
@@ -232,6 +255,7 @@ class JointTraining:
     warmup_steps: int = 50
     beta: float = 0.1
     tau_kl: float = 0.1
+    seed: int = 0
     ema: float = 0.998
     bfloat16: bool = True
     validation_minutes: float = 5.0
@@ -257,6 +281,10 @@ class Config:
     geoflow_training: GeoFlowTraining = field(default_factory=GeoFlowTraining)
     joint_training: JointTraining = field(default_factory=JointTraining)
 
+    def __post_init__(self) -> None:
+        if self.flow.guidance != 1 and self.geoflow_training.condition_dropout == 0:
+            raise ValueError(f"guidance: expected 1 for a flow that was trained with condition_dropout 0, got {self.flow.guidance}")
+
 
 def read_dataclass(cls: type, values: object, where: str) -> object:
     """A frozen dataclass from plain values. ValueError names an unknown key or a value of the wrong kind."""
@@ -272,6 +300,8 @@ def read_dataclass(cls: type, values: object, where: str) -> object:
         if dataclasses.is_dataclass(kind):
             value = read_dataclass(kind, value, f"{where}.{key}")
         elif typing.get_origin(kind) is tuple:
+            if not isinstance(value, list | tuple):
+                raise ValueError(f"{where}.{key}: expected a list, got {value!r}")
             value = tuple(value)
         elif kind is float and isinstance(value, int):
             value = float(value)
@@ -286,6 +316,13 @@ def parse_config(values: dict) -> Config:
     config = read_dataclass(Config, values, "config")
     assert isinstance(config, Config)
     return config
+
+
+def parse_rae(values: dict) -> RaeConfig:
+    """The autoencoder's part alone, of a checkpoint whose other parts may be of another time."""
+    rae = _read(RaeConfig, values, "rae")
+    assert isinstance(rae, RaeConfig)
+    return rae
 
 
 def load_config(path: Path) -> Config:

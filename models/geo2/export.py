@@ -178,7 +178,7 @@ def write_golden(
         named
         | {"condition": _blob(folder, f"synthesis.{named['direction']}.condition.bin", c)}
         | {"start": _blob(folder, f"synthesis.{named['direction']}.start.bin", start)}
-        | {"end": _blob(folder, f"synthesis.{named['direction']}.{named['solver']}.{named['conditionEvery']}.end.bin", end)}
+        | {"end": _blob(folder, f"synthesis.{named['direction']}.{named['solver']}.{named['conditionEvery']}.{named['guidance']:g}.end.bin", end)}
         for named, c, start, end in solutions
     ]
     golden = {"cases": entries} | ({"synthesis": solved} if solved else {})
@@ -298,15 +298,15 @@ def difference_of(answered: np.ndarray, expected: np.ndarray) -> float:
 def golden_solutions(
     flow: GeoFlow, starts: dict[str, Tensor], conditions: dict[str, Tensor]
 ) -> list[tuple[dict, np.ndarray, np.ndarray, np.ndarray]]:
-    """What every solver gives in both directions, and `heun` with z reused: settings, condition [1, E], start and end [1, C, H, W] each."""
+    """What every solver gives in both directions, and `heun` with z reused, and guided: settings, c [1, E], start and end [1, C, H, W] each."""
     solutions = []
-    settings = [(solver, 4, 0) for solver in SOLVERS] + [("heun", 4, 2)]
+    settings = [(solver, 4, 0, 1.0) for solver in SOLVERS] + [("heun", 4, 2, 1.0), ("heun", 4, 2, 1.5)]
     for direction, (start, end) in DIRECTIONS.items():
-        for solver, steps, every in settings:
+        for solver, steps, every, guidance in settings:
             x, c = starts[direction], conditions[direction]
-            moving = ConditionedField(flow.condition, flow.velocity, c, every)
+            moving = ConditionedField(flow.condition, flow.velocity, c, every, guidance)
             reached = integrate(moving, x, start, end, solver, steps, moving.on_step)
-            named = {"direction": direction, "solver": solver, "steps": steps, "conditionEvery": every}
+            named = {"direction": direction, "solver": solver, "steps": steps, "conditionEvery": every, "guidance": guidance}
             solutions.append((named, c.numpy(), x.numpy(), reached.numpy()))
     return solutions
 
@@ -342,7 +342,7 @@ def export_synthesis(synthesis: Synthesis, config: Config, release: Release) -> 
         {"ground_to_satellite": torch.from_numpy(ground), "satellite_to_ground": torch.from_numpy(satellite)},
     )
     for named, c, start, end in solutions:
-        moving = onnx_field(release.out, c, named["conditionEvery"])
+        moving = onnx_field(release.out, c, named["conditionEvery"], named["guidance"])
         at_end = integrate(moving, torch.from_numpy(start), *DIRECTIONS[named["direction"]], named["solver"], named["steps"], moving.on_step)
         difference = float(np.abs(at_end.numpy() - end).max())
         if not difference <= TOLERANCE:
@@ -350,7 +350,7 @@ def export_synthesis(synthesis: Synthesis, config: Config, release: Release) -> 
     return solutions
 
 
-def onnx_field(folder: Path, condition: np.ndarray, every: int) -> ConditionedField:
+def onnx_field(folder: Path, condition: np.ndarray, every: int, guidance: float = 1.0) -> ConditionedField:
     """The flow's exported graphs as a velocity field of one condition [B, E]."""
     encode, head = onnx_session(folder / "flow-condition.onnx"), onnx_session(folder / "flow-velocity.onnx")
 
@@ -360,7 +360,7 @@ def onnx_field(folder: Path, condition: np.ndarray, every: int) -> ConditionedFi
     def moved(x: Tensor, t: Tensor, z: Tensor) -> Tensor:
         return torch.from_numpy(head.run(None, {"x": x.numpy(), "t": t.numpy(), "z": z.numpy()})[0])
 
-    return ConditionedField(encoded, moved, torch.from_numpy(condition), every)
+    return ConditionedField(encoded, moved, torch.from_numpy(condition), every, guidance)
 
 
 def copy_geomap(released: Path, release: Release) -> tuple[dict, list[dict]]:

@@ -45,7 +45,7 @@ def graph_entry(file: str, inputs: list[tuple[str, str, list[int]]], outputs: li
 def latent_entry(config: Config, metrics: dict) -> dict:
     """What a model with synthesis says of its latent and of the solver to take; metrics: of the validation, any."""
     channels, height, width = latent_shape(config)
-    solver = {"name": "heun", "steps": 10, "conditionEvery": 0}
+    solver = {"name": "heun", "steps": 10, "conditionEvery": 0, "guidance": config.flow.guidance}
     return {"sizePx": config.rae.size_px, "channels": channels, "heightCells": height, "widthCells": width, "solver": solver, "metrics": metrics}
 
 

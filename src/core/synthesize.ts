@@ -47,6 +47,17 @@ export interface SynthesizeRequest {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds from now after which the answer is of no use. */
   readonly deadlineMs?: number | undefined;
+  /** Told after each step of the solver; it is not waited for. */
+  readonly onStep?: ((done: StepProgress) => void) | undefined;
+}
+
+/** How far a view is. */
+export interface StepProgress {
+  /** Of the way, 0..1. */
+  readonly share: number;
+  /** Steps done and all of them, where the solver takes equal ones. */
+  readonly step?: number;
+  readonly of?: number;
 }
 
 export interface SynthesizeAnswer {
@@ -128,7 +139,7 @@ export function createSynthesize(deps: SynthesizeDeps): Synthesize {
     const { direction, signal, deadlineMs } = request;
     const graphs = model.synthesis;
     if (graphs === undefined || latent === null) throw noSynthesis(`${name} ${version}`);
-    const { name: solver, steps, conditionEvery } = { ...latent.solver, ...asked(request) };
+    const { name: solver, steps, conditionEvery, guidance } = { ...latent.solver, ...asked(request) };
 
     checkGroundSize(request.groundSizeM, tileM);
 
@@ -149,8 +160,21 @@ export function createSynthesize(deps: SynthesizeDeps): Synthesize {
       const condition = await embed(source, call());
       const square = await squareOf(source);
       const start = await graphs.encode(square, call());
-      const way = { latent: start, condition, direction, solver, steps, conditionEvery, signal, remainingMs, onTiming };
-      const { end, evaluations } = await translate(graphs, way);
+      const { end, evaluations } = await translate(graphs, {
+        ...{
+          latent: start,
+          condition,
+          direction,
+          solver,
+          steps,
+          conditionEvery,
+          guidance,
+          signal,
+          remainingMs,
+          onTiming,
+        },
+        onStep: (share) => request.onStep?.(solver === 'dopri5' ? { share } : { share, ...stepOf(share, steps) }),
+      });
       const made = await viewOf(await graphs.decode(end, call()), direction);
       return { made, evaluations, consistency: cosine(condition, await embed(made, call())) };
     };
@@ -256,6 +280,11 @@ export function noSynthesis(model: string): Geo2Error {
     `The served model, ${model}, has no graphs of synthesis: it locates and embeds images, and makes no views.`,
     { data: { retryable: false } },
   );
+}
+
+/** Of equal steps. */
+function stepOf(share: number, steps: number): { step: number; of: number } {
+  return { step: Math.round(share * steps), of: steps };
 }
 
 /** A little less than a tile is stretched; much less would be another world. */

@@ -87,7 +87,7 @@ const events = createRoute({
   path: '/v1/jobs/{id}/events',
   summary: 'What happens to a job, as it happens',
   description:
-    'Server-sent events: `start`, after each image `output` and `progress`, at last `completed`, after which the stream ends. All that has happened is told first; with `Last-Event-ID` only what came after that event.',
+    'Server-sent events: `start`, after each image `output` and `progress`, at last `completed`, after which the stream ends. While a view is made, `step` tells how far it is (`index`, `share`, and `step` of `of`); it is told once, under the id of the event before it. All else that has happened is told first; with `Last-Event-ID` only what came after that event.',
   tags: ['jobs'],
   request: {
     params: IdSchema,

@@ -289,7 +289,10 @@ function wantedFormat(c: Context<AppEnv>): SynthesizeRequest['format'] {
 }
 
 /** What a caller may say about a view to be made. */
-export type SynthesizeOptions = Omit<SynthesizeRequest, 'source' | 'allowedRegions' | 'signal' | 'deadlineMs'>;
+export type SynthesizeOptions = Omit<
+  SynthesizeRequest,
+  'source' | 'allowedRegions' | 'signal' | 'deadlineMs' | 'onStep'
+>;
 
 export const synthesizeOptions = {
   /** Of JSON. Throws INVALID_REQUEST. */
@@ -312,7 +315,12 @@ const ItemSchema = OptionsSchema.extend({
 /** Makes a view of a job; `image` is undefined where the options have a location. Errors: those of `Synthesize`. */
 export async function runSynthesizeItem(
   { synthesize }: Pick<SynthesizeRouteDeps, 'synthesize'>,
-  item: { readonly image: Uint8Array | undefined; readonly options: unknown; readonly signal: AbortSignal },
+  item: {
+    readonly image: Uint8Array | undefined;
+    readonly options: unknown;
+    readonly signal: AbortSignal;
+    readonly onStep: SynthesizeRequest['onStep'];
+  },
 ): Promise<z.infer<typeof ResultSchema>> {
   const { location, allowedRegions: regions, ...options } = ItemSchema.parse(item.options);
   const source: SynthesizeRequest['source'] =
@@ -322,6 +330,7 @@ export async function runSynthesizeItem(
     source,
     ...within({ regions }),
     signal: item.signal,
+    onStep: item.onStep,
   });
   return ResultSchema.parse(toBody(answer, ''));
 }

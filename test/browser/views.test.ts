@@ -1,6 +1,7 @@
 import { pathToFileURL } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import * as z from 'zod';
 import { prepareFiles } from '../e2e/service.ts';
 import { launchChromium, openPage } from './chromium.ts';
 import { type Demo, startDemo } from './demo-server.ts';
@@ -9,6 +10,8 @@ import { pixelOf } from './map-of-page.ts';
 const SLOW = { timeout: 180_000 };
 /** In the imagery of the region that a test writes. */
 const PLACE = [0.0003, 0.0003] as const;
+
+const PanoramaSchema = z.object({ id: z.string(), lon: z.number(), lat: z.number() });
 
 let browser: Browser;
 beforeAll(async () => {
@@ -61,6 +64,36 @@ test('a click on the map shows the street there, and a drag turns it', SLOW, asy
   expect(heading).toBeGreaterThan(10);
   expect(heading).toBeLessThan(90);
   await expect.poll(() => street.getAttribute('src')).not.toBe(first);
+  expect(complaints).toEqual({ errors: [], foreignRequests: [] });
+});
+
+test('where a panorama was rendered it is beside the street, and turns with it', SLOW, async () => {
+  const demo = await startDemo({ GEO2_THREADS: '1', GEO2_VECTOR_INDEX: 'exact', GEO2_REQUEST_TIMEOUT_MS: '60000' });
+  onTestFinished(() => demo.stop());
+  const { page, complaints } = await visit(demo);
+  await page.locator('#views').waitFor();
+  const sample = PanoramaSchema.parse(
+    await page.evaluate(`fetch('/demo/samples.json').then((r) => r.json()).then((found) => found.samples.find(
+      (each) => each.kind === 'panorama' && each.lon !== null))`),
+  );
+  const place = [sample.lon, sample.lat] as const;
+  await page.evaluate(`new Promise((done) => {
+    const map = globalThis.geo2.map.native;
+    map.once('idle', done);
+    map.jumpTo({ center: [${place.join()}], zoom: 18 });
+  })`);
+  const { x, y } = await pixelOf(page, place);
+  await page.mouse.click(x, y);
+  const truth = page.locator('#street-truth');
+  await truth.waitFor();
+  await page.locator('#street').waitFor();
+  expect(await truth.getAttribute('data-sample')).toBe(sample.id);
+  const shift = () =>
+    page.evaluate<number>("parseFloat(document.getElementById('street-truth').style.backgroundPosition)");
+  const [north, turnedDeg] = [await shift(), 40];
+  await page.locator('#street-heading').fill(String(turnedDeg));
+  const widthPx = await page.evaluate<number>("document.getElementById('street-truth').clientWidth");
+  await expect.poll(shift).toBeCloseTo(north - (turnedDeg / 90) * widthPx, 0);
   expect(complaints).toEqual({ errors: [], foreignRequests: [] });
 });
 

@@ -1,4 +1,4 @@
-import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -11,37 +11,34 @@ import { DIRECTIONS, translate } from '#core/synthesis/flow.ts';
 import { writeTinySynthesisModel } from '../core/inference/tiny-synthesis.ts';
 
 const TOLERANCE = 1e-4;
-const released = join(import.meta.dirname, '../../models/released/geo2-mini');
+const RELEASED = join(import.meta.dirname, '../../models/released/geo2-mini');
 
-let dir: string;
-let model: Model;
-let golden: Golden;
-let made: string | undefined;
+async function releasedDir(): Promise<string> {
+  const pointer = JSON.parse(await readFile(join(RELEASED, 'current.json'), 'utf8'));
+  return join(RELEASED, z.object({ version: z.string() }).parse(pointer).version);
+}
 
-/** The released model where it makes views, else the tiny one: both were written by Python. */
-beforeAll(async () => {
-  const pointer = z
-    .object({ version: z.string() })
-    .parse(JSON.parse(await readFile(join(released, 'current.json'), 'utf8')));
-  dir = join(released, pointer.version);
-  const makesViews = await access(join(dir, 'flow-velocity.onnx')).then(
-    () => true,
-    () => false,
-  );
-  if (!makesViews) {
-    made = await mkdtemp(join(tmpdir(), 'geo2-'));
-    dir = made;
-    await writeTinySynthesisModel(dir);
-  }
-  model = await loadOnnxModel({ dir, threads: 1 });
-  golden = await readGolden(dir, model.manifest);
-});
-afterAll(async () => {
-  await model.stop();
-  if (made !== undefined) await rm(made, { recursive: true, force: true });
-});
+/** Both were written by Python; a release may be of a time that knew no guidance. */
+describe.each(['released', 'tiny'])('the solvers in TypeScript on the exported graphs of the %s model', (which) => {
+  let dir: string;
+  let made: string | undefined;
+  let model: Model;
+  let golden: Golden;
 
-describe('the solvers in TypeScript on the exported graphs', () => {
+  beforeAll(async () => {
+    if (which === 'tiny') {
+      made = await mkdtemp(join(tmpdir(), 'geo2-'));
+      await writeTinySynthesisModel(made);
+    }
+    dir = made ?? (await releasedDir());
+    model = await loadOnnxModel({ dir, threads: 1 });
+    golden = await readGolden(dir, model.manifest);
+  });
+  afterAll(async () => {
+    await model.stop();
+    if (made !== undefined) await rm(made, { recursive: true, force: true });
+  });
+
   test('have a golden way of every solver in both directions, and one that keeps its condition for two steps', () => {
     for (const direction of DIRECTIONS) {
       for (const solver of SOLVER_NAMES) {
@@ -51,20 +48,29 @@ describe('the solvers in TypeScript on the exported graphs', () => {
     expect(golden.synthesis.filter(({ conditionEvery }) => conditionEvery === 2)).not.toEqual([]);
   });
 
-  test('come to the ends that Python came to, to 1e-4', async () => {
+  test.runIf(which === 'tiny')('have a golden way that is guided, which ends elsewhere', async () => {
+    for (const direction of DIRECTIONS) {
+      const [guided, plain] = [1.5, 1].map((w) =>
+        golden.synthesis.find((way) => way.direction === direction && way.conditionEvery === 2 && way.guidance === w),
+      );
+      if (guided === undefined || plain === undefined) throw new Error('a way is missing');
+      const [a, b] = await Promise.all(
+        [guided.end, plain.end].map((blob) => readGoldenBlob(dir, model.manifest, blob)),
+      );
+      expect(maxAbsError(a?.data, b?.data ?? [])).toBeGreaterThan(10 * TOLERANCE);
+    }
+  });
+
+  test('come to the ends that Python came to, to 1e-4', { timeout: 120_000 }, async () => {
     const graphs = model.synthesis;
     if (graphs === undefined) throw new Error('the model makes no views');
-    for (const { direction, solver, steps, conditionEvery, ...blobs } of golden.synthesis) {
-      const [condition, start, end] = await Promise.all(
-        [blobs.condition, blobs.start, blobs.end].map(async (blob) => {
-          const tensor = await readGoldenBlob(dir, model.manifest, blob);
-          return new Float32Array(tensor.data);
-        }),
-      );
-      if (condition === undefined || start === undefined || end === undefined) throw new Error('a blob is missing');
-      const got = await translate(graphs, { latent: start, condition, direction, solver, steps, conditionEvery });
-      expect(maxAbsError(start, end), 'the way leads somewhere').toBeGreaterThan(10 * TOLERANCE);
-      expect(maxAbsError(got.end, end), `${direction} ${solver} ${conditionEvery}`).toBeLessThanOrEqual(TOLERANCE);
+    for (const { condition: c, start: s, end: e, ...way } of golden.synthesis) {
+      const tensors = await Promise.all([c, s, e].map((blob) => readGoldenBlob(dir, model.manifest, blob)));
+      const [condition, latent, end] = tensors.map(({ data }) => new Float32Array(data));
+      if (condition === undefined || latent === undefined || end === undefined) throw new Error('a blob is missing');
+      const got = await translate(graphs, { ...way, latent, condition });
+      expect(maxAbsError(latent, end), 'the way leads somewhere').toBeGreaterThan(10 * TOLERANCE);
+      expect(maxAbsError(got.end, end), JSON.stringify(way)).toBeLessThanOrEqual(TOLERANCE);
     }
   });
 });

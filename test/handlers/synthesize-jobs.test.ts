@@ -1,5 +1,6 @@
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as z from 'zod';
 import { JobSchema } from '../../src/handlers/job-body.ts';
 import { SynthesizeBodySchema } from '../../src/handlers/synthesize.ts';
 import { problemOf } from '../app-under-test.ts';
@@ -16,6 +17,23 @@ beforeAll(async () => {
 afterAll(() => Promise.all([jobs.stop(), under.stop()]));
 
 const ResultSchema = SynthesizeBodySchema.omit({ requestId: true });
+
+const StepSchema = z.strictObject({
+  id: z.string(),
+  index: z.literal(0),
+  share: z.number(),
+  step: z.int(),
+  of: z.int(),
+});
+
+/** Of a stream that has ended. */
+function eventsOf(text: string): { id: string; event: string; data: unknown }[] {
+  const blocks = text.split('\n\n').filter((block) => block.startsWith('id: '));
+  return blocks.map((block) => {
+    const [id = '', event = '', data = ''] = block.split('\n').map((line) => line.slice(line.indexOf(': ') + 2));
+    return { id, event, data: JSON.parse(data) };
+  });
+}
 
 const json = (body: unknown, headers: Record<string, string>): RequestInit => ({
   method: 'POST',
@@ -40,6 +58,22 @@ describe('a view that is made a job', SLOW, () => {
     });
     const { format } = await sharp(Buffer.from(result.image.base64, 'base64')).metadata();
     expect(format).toBe('webp');
+  });
+
+  test('tells who listens how far it is, under the id of the event before it, and once', async () => {
+    const { request } = await jobs.app({ model: under.model, synthesize: under.synthesize });
+    const body = { direction: 'satellite_to_ground', location: under.covered, steps: 20, solver: 'euler' };
+    const accepted = await request('/v1/synthesize', json(body, { prefer: 'respond-async' }));
+    const place = accepted.headers.get('location') ?? '';
+    const events = eventsOf(await (await request(`${place}/events`)).text());
+    const steps = events.filter(({ event }) => event === 'step');
+    expect(steps.length).toBeGreaterThan(0);
+    const done = steps.map(({ data }) => StepSchema.parse(data));
+    for (const { share, step, of } of done) expect({ share, of }).toEqual({ share: step / 20, of: 20 });
+    expect(done.map(({ step }) => step)).toEqual(done.map(({ step }) => step).sort((a, b) => a - b));
+    expect(new Set(steps.map(({ id }) => id))).toEqual(new Set([`${place.split('/').at(-1)}.1`]));
+    const again = eventsOf(await (await request(`${place}/events`)).text());
+    expect(again.map(({ event }) => event)).toEqual(['start', 'output', 'progress', 'completed']);
   });
 
   test('of an image, for a caller who waits, is answered with the picture that was preferred', async () => {

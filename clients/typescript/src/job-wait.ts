@@ -5,8 +5,8 @@ import type { RetryDeps } from './retry.ts';
 /** What happened to a job, in order; the ids are the same at every replay. */
 export interface JobEvent {
   readonly id: string;
-  /** `start`; after each image `output` and `progress`; at last `completed`. */
-  readonly type: 'start' | 'output' | 'progress' | 'completed' | (string & {});
+  /** `start`; while a view is made `step`, with the id of the event before it; after each image `output` and `progress`; at last `completed`. */
+  readonly type: 'start' | 'step' | 'output' | 'progress' | 'completed' | (string & {});
   /** `data.id` is the job's id. */
   readonly data: Readonly<Record<string, unknown>>;
 }

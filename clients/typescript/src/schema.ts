@@ -1190,7 +1190,7 @@ export interface paths {
         };
         /**
          * What happens to a job, as it happens
-         * @description Server-sent events: `start`, after each image `output` and `progress`, at last `completed`, after which the stream ends. All that has happened is told first; with `Last-Event-ID` only what came after that event.
+         * @description Server-sent events: `start`, after each image `output` and `progress`, at last `completed`, after which the stream ends. While a view is made, `step` tells how far it is (`index`, `share`, and `step` of `of`); it is told once, under the id of the event before it. All else that has happened is told first; with `Last-Event-ID` only what came after that event.
          */
         get: {
             parameters: {

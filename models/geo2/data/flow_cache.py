@@ -25,7 +25,7 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class FlowFeatures:
-    """Of pairs: the frozen encoder's features of both views [B, C, h, w], without statistics taken off, and both embeddings [B, E]."""
+    """Of pairs: latents of both views [B, C, h, w], and both embeddings [B, E]."""
 
     ground: Tensor
     satellite: Tensor
@@ -58,9 +58,9 @@ def build_flow_cache(config: Config, geomap: GeoMap, encoder: LatentEncoder, fol
     view_set = read_view_set(folder)
     queries = located_panoramas(view_set, limit)
     mark = zlib.crc32((folder / "world.json").read_bytes())
-    for value in (*geomap.state_dict().values(), *encoder.cnn.state_dict().values()):
+    for value in (*geomap.state_dict().values(), *encoder.state_dict().values()):
         mark = zlib.crc32(value.cpu().numpy().tobytes(), mark)
-    varied = (config.seed, config.geometry, config.rae.size_px, t.turns, t.offset_m, t.limited_fov_share, limit)
+    varied = (config.seed, config.geometry, config.rae.size_px, config.rae.encoder, t.turns, t.offset_m, t.limited_fov_share, limit)
     out = out / f"{zlib.crc32(repr(varied).encode(), mark):08x}"
     out.mkdir(parents=True, exist_ok=True)
     rows = len(queries) * t.turns
@@ -121,8 +121,8 @@ def features_of(config: Config, geomap: GeoMap, encoder: LatentEncoder, drawn: l
         ground_embedding = geomap.head.at_centre(geomap.head.ground(frozen, columns).float()).flatten(0, 1)
         satellite_embedding = geomap.satellite(stacked([p.tile for p in flat])).float()
     return FlowFeatures(
-        encoder.features(stacked([ground_square(p.canvas, p.mask, size) for p in flat])),
-        encoder.features(stacked([to_square(p.tile, size) for p in flat])),
+        encoder(stacked([ground_square(p.canvas, p.mask, size) for p in flat])),
+        encoder(stacked([to_square(p.tile, size) for p in flat])),
         ground_embedding,
         satellite_embedding,
     )

@@ -34,6 +34,8 @@ def _parser() -> argparse.ArgumentParser:
     pictures.add_argument("--out", type=Path, required=True, help="folder that receives the pictures")
     pictures.add_argument("--train", type=Path, help="view set of other cities, to show the nearest neighbour from")
     pictures.add_argument("--train-limit", type=int, default=2000, help="how many places of it (default 2000)")
+    pictures.add_argument("--config", type=Path, help="YAML file of --run")
+    pictures.add_argument("--run", type=Path, help="run folder: those of its rivals are shown that geo2.baselines has trained")
     suite = commands.add_parser("suite", help="render fresh splits of Null Island, then retrieval and the service's answers on them")
     suite.add_argument("--seed", type=int, default=2026, help="seed of the splits (default 2026)")
     suite.add_argument("--out", type=Path, required=True, help="folder for the splits and report.json")
@@ -46,7 +48,10 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         if args.command == "pictures":
-            print("\n".join(str(file) for file in draw_pictures(args.model, args.data, args.out, args.train, args.train_limit)))
+            if (args.config is None) != (args.run is None):
+                raise ValueError("--config and --run go together")
+            files = draw_pictures(args.model, args.data, args.out, args.train, args.train_limit, args.config, args.run)
+            print("\n".join(str(file) for file in files))
             return 0
         if args.command == "suite":
             rows = evaluate_suite(args.config, args.seed, args.out, args.model)

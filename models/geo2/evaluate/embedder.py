@@ -1,12 +1,14 @@
-"""Runs the released ONNX files of the embedding, as the service does."""
+"""The embedding: of the released ONNX files, as the service runs them, and of weights in training."""
 
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ..config import GeometryConfig
 from ..export import onnx_session
 from ..manifest import read_manifest
+from ..models.geomap import GeoMap
 
 BATCH = 16
 
@@ -57,3 +59,35 @@ class Embedder:
     def satellite(self, tiles: list[np.ndarray]) -> np.ndarray:
         """uint8 tiles -> [n, D]."""
         return np.concatenate([self._satellite.run(None, {"image": np.stack(tiles[i : i + BATCH])})[0] for i in range(0, len(tiles), BATCH)])
+
+
+class TrainedEmbedder:
+    """The same of a model in torch, on its own device."""
+
+    def __init__(self, geomap: GeoMap) -> None:
+        self.geomap, self.name, self.geometry = geomap, geomap.config.name, geomap.config.geometry
+        self.turns_deg = np.array([h.turn_deg for h in geomap.hypotheses])
+
+    @torch.inference_mode()
+    def ground(self, canvases: list[np.ndarray], masks: list[np.ndarray]) -> np.ndarray:
+        return self._batches(self.geomap.ground, canvases, masks)
+
+    @torch.inference_mode()
+    def ground_at_centre(self, canvases: list[np.ndarray], masks: list[np.ndarray]) -> np.ndarray:
+        n = len(self.geomap.head.offsets_m)
+        first = int(np.flatnonzero(self.turns_deg == 0)[0])
+        return self._batches(lambda *images: self.geomap.head.at_centre(self.geomap.ground(*images)[:, first : first + n]), canvases, masks)
+
+    @torch.inference_mode()
+    def satellite(self, tiles: list[np.ndarray]) -> np.ndarray:
+        return self._batches(self.geomap.satellite, tiles)
+
+    def _batches(self, embed, *images: list[np.ndarray]) -> np.ndarray:
+        device = next(self.geomap.parameters()).device
+        parts = []
+        for i in range(0, len(images[0]), BATCH):
+            parts.append(embed(*(torch.from_numpy(np.stack(group[i : i + BATCH])).to(device) for group in images)).cpu().numpy())
+        return np.concatenate(parts)
+
+
+AnyEmbedder = Embedder | TrainedEmbedder

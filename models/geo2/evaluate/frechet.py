@@ -25,20 +25,24 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 class GeometryFeatures:
-    """The frozen geometry model of a warm start's file: the mean token of a picture."""
+    """A frozen geometry model: the mean token of a picture."""
 
-    def __init__(self, file: Path) -> None:
-        if not file.exists():
-            raise FileNotFoundError(f"{file}: not found; name a file that `python -m geo2.train.warm_start` wrote")
-        state = torch.load(file, map_location="cpu", weights_only=True)
-        self.config: Config = parse_config(state["config"])
-        self.gfm = GeometryFoundationModel(self.config.gfm)
-        self.gfm.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in state["gfm"].items()})
+    def __init__(self, config: Config, weights: dict) -> None:
+        self.gfm = GeometryFoundationModel(config.gfm)
+        self.gfm.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in weights.items()})
         self.gfm.eval()
-        g, f = self.config.geometry, self.config.gfm
+        g, f = config.geometry, config.gfm
         self.e2p = EquirectangularToPerspective(
             g.canvas_width_px, g.canvas_height_px, g.elevation_top_deg, g.elevation_bottom_deg, f.view_yaws_deg, f.view_fov_deg, f.view_px
         )
+
+    @classmethod
+    def read(cls, file: Path) -> "GeometryFeatures":
+        """Of a warm start's file. FileNotFoundError."""
+        if not file.exists():
+            raise FileNotFoundError(f"{file}: not found; name a file that `python -m geo2.train.warm_start` wrote")
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        return cls(parse_config(state["config"]), state["gfm"])
 
     @torch.inference_mode()
     def ground(self, canvases: list[np.ndarray]) -> np.ndarray:

@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..config import load_config
 from ..data.view_set import read_view_set
 from .embedder import Embedder
 from .synthesis import Pairs, our_system, read_pairs, resize_all, round_trip_rows
@@ -20,16 +21,25 @@ MARGIN_PX, LABEL_PX = 4, 14
 PICTURE_QUALITY = 88
 
 
-def draw_pictures(model: Path, folder: Path, out: Path, train: Path | None, train_limit: int) -> list[Path]:
+def draw_pictures(
+    model: Path, folder: Path, out: Path, train: Path | None, train_limit: int, config: Path | None = None, run: Path | None = None
+) -> list[Path]:
     """Write grids of both directions (one place a row) and the round trip's plot into a folder; returns the files. train: a split from which the
-    nearest neighbour is shown."""
+    nearest neighbour is shown. config, run: of whose rivals those are shown that have been trained."""
     from ..baselines.nearest_neighbour import nearest_neighbour
+    from ..baselines.rivals import KINDS, load_rival
 
     embedder, synthesizer = Embedder(model), Synthesizer(model)
     pairs = read_pairs(read_view_set(folder), embedder, synthesizer.size_px, PLACES)
     systems = {"geo2-mini": our_system(synthesizer)}
     if train is not None:
         systems["nearest neighbour"] = nearest_neighbour(read_pairs(read_view_set(train), embedder, synthesizer.size_px, train_limit))
+    if config is not None and run is not None:
+        for kind in KINDS:
+            try:
+                systems[kind] = load_rival(kind, load_config(config), run)
+            except FileNotFoundError as error:
+                print(f"{kind}: left out, {error}")
     out.mkdir(parents=True, exist_ok=True)
     files = [out / "ground-to-satellite.jpg", out / "satellite-to-ground.jpg", out / "round-trip.png"]
     _grid(files[0], "ground_to_satellite", systems, pairs)

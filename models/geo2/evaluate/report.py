@@ -28,6 +28,16 @@ def write_report(path: Path, rows: list[dict]) -> None:
     path.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
 
 
+def merge_report(path: Path, rows: list[dict]) -> None:
+    """Write rows over those of the same system, task, split, condition and metric in a report that may be there."""
+
+    def key(row: dict) -> tuple:
+        return tuple(row[name] for name in COLUMNS[:5])
+
+    kept = {key(row): row for row in (json.loads(path.read_text()) if path.exists() else [])}
+    write_report(path, list((kept | {key(row): row for row in rows}).values()))
+
+
 def format_table(rows: list[dict]) -> str:
     """One line a split and condition, metrics side by side."""
     groups: dict[tuple[str, str, str, str], dict[str, dict]] = {}

@@ -17,7 +17,7 @@ from ..data.flow_cache import located_panoramas
 from ..data.mosaic import build_mosaic, city_of
 from ..data.pairs import ground_square, to_square
 from ..data.view_set import ViewSet, load_images, read_view_set, to_metres
-from .embedder import Embedder
+from .embedder import AnyEmbedder, Embedder
 from .frechet import GeometryFeatures, frechet_distance
 from .metrics import nearest_tile, recall
 from .report import COLUMNS, share_row
@@ -59,7 +59,7 @@ System = Callable[[Pairs, str], np.ndarray]
 """(pairs, direction) -> uint8 squares [n, S, S, 3] of the target view."""
 
 
-def read_pairs(view_set: ViewSet, embedder: Embedder, size_px: int, limit: int = 0) -> Pairs:
+def read_pairs(view_set: ViewSet, embedder: AnyEmbedder, size_px: int, limit: int = 0) -> Pairs:
     """Of the split's located panoramas. ValueError when it has none."""
     g = embedder.geometry
     queries = located_panoramas(view_set, limit)
@@ -99,7 +99,7 @@ def read_pairs(view_set: ViewSet, embedder: Embedder, size_px: int, limit: int =
     )
 
 
-def read_gallery(view_set: ViewSet, embedder: Embedder) -> Gallery:
+def read_gallery(view_set: ViewSet, embedder: AnyEmbedder) -> Gallery:
     images = load_images(view_set, [t.image for t in view_set.tiles])
     tile_m = to_metres(np.array([t.centre for t in view_set.tiles]), view_set.tiles[0].centre)
     return Gallery(embedder.satellite(images), tile_m)
@@ -141,7 +141,7 @@ class Judge:
     """What scores pictures of a split. layouts: None where the split has no classes."""
 
     split: str
-    embedder: Embedder
+    embedder: AnyEmbedder
     features: GeometryFeatures
     gallery: Gallery
     layouts: Layouts | None
@@ -236,4 +236,4 @@ def evaluate_synthesis(model: Path, folder: Path, features: Path, segmenter_data
 def build_judge(view_set: ViewSet, embedder: Embedder, features: Path, segmenter_data: Path | None) -> Judge:
     """segmenter_data: a split with classes, or None to leave the layout metric out."""
     layouts = Layouts.train(segmenter_data, embedder.geometry) if segmenter_data is not None else None
-    return Judge(view_set.folder.name, embedder, GeometryFeatures(features), read_gallery(view_set, embedder), layouts)
+    return Judge(view_set.folder.name, embedder, GeometryFeatures.read(features), read_gallery(view_set, embedder), layouts)

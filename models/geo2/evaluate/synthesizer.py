@@ -28,6 +28,7 @@ class Synthesizer:
         self.solver: str = self.manifest["latent"]["solver"]["name"]
         self.steps: int = self.manifest["latent"]["solver"]["steps"]
         self.every: int = self.manifest["latent"]["solver"]["conditionEvery"]
+        self.guidance: float = self.manifest["latent"]["solver"].get("guidance", 1.0)
 
     def encode(self, squares: np.ndarray) -> np.ndarray:
         """uint8 [n, S, S, 3] -> latents [n, C, H, W]."""
@@ -44,7 +45,8 @@ class Synthesizer:
         start, end = DIRECTIONS[direction]
         parts = []
         for i in range(0, len(latents), BATCH):
-            field = ConditionedField(self._run_condition, self._run_velocity, torch.from_numpy(embeddings[i : i + BATCH]), self.every)
+            c = torch.from_numpy(embeddings[i : i + BATCH])
+            field = ConditionedField(self._run_condition, self._run_velocity, c, self.every, self.guidance)
             x = torch.from_numpy(latents[i : i + BATCH])
             parts.append(integrate(field, x, start, end, self.solver, steps or self.steps, field.on_step).numpy())
         return np.concatenate(parts)

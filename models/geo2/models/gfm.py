@@ -52,6 +52,10 @@ class Geometry:
     camera: Tensor
 
 
+STEM4_CHANNELS = DENSE4_CHANNELS = 48
+STEM8_CHANNELS = DENSE8_CHANNELS = 96
+
+
 class Stem(nn.Module):
     """Image to features at strides 4 and 8 and tokens at stride 16."""
 
@@ -80,10 +84,14 @@ class DenseHead(nn.Module):
         self.mix8, self.reduce, self.mix4 = ConvBlock(96), nn.Conv2d(96, 48, 1), ConvBlock(48)
         self.out = nn.Conv2d(48, outputs, 1)
 
+    def features(self, tokens: Tensor, x8: Tensor, x4: Tensor) -> tuple[Tensor, Tensor]:
+        """Before the last layer: at stride 8 [B, 96, h/2, w/2] and at stride 4 [B, 48, h, w]."""
+        dense8 = self.mix8(nn.functional.interpolate(self.from16(tokens), scale_factor=2.0, mode="nearest") + self.from8(x8))
+        dense4 = self.mix4(nn.functional.interpolate(self.reduce(dense8), scale_factor=2.0, mode="nearest") + self.from4(x4))
+        return dense8, dense4
+
     def forward(self, tokens: Tensor, x8: Tensor, x4: Tensor) -> Tensor:
-        x = nn.functional.interpolate(self.from16(tokens), scale_factor=2.0, mode="nearest") + self.from8(x8)
-        x = nn.functional.interpolate(self.reduce(self.mix8(x)), scale_factor=2.0, mode="nearest") + self.from4(x4)
-        return self.out(self.mix4(x))
+        return self.out(self.features(tokens, x8, x4)[1])
 
 
 class GeometryFoundationModel(nn.Module):
@@ -118,16 +126,17 @@ class GeometryFoundationModel(nn.Module):
         """valid [B, S, H, W] is 1 where a pixel holds data: tokens without any are hidden from all others."""
         features = self.aggregate(frames, valid)
         B, S = frames.shape[:2]
-        points = self.point_head(self._grid(features), features.x8, features.x4).unflatten(0, (B, S))  # [B, S, 3, h, w]
+        points = self.point_head(self.grid(features), features.x8, features.x4).unflatten(0, (B, S))  # [B, S, 3, h, w]
         return Geometry(features.patches, self.surfaces(features), points, self.camera_head(features.camera))
 
     def surfaces(self, features: Aggregate) -> Surfaces:
         """Range and class of every pixel at stride 4."""
         B, S = features.patches.shape[:2]
-        out = self.surface_head(self._grid(features), features.x8, features.x4).unflatten(0, (B, S))  # [B, S, 2 + CLASSES, h, w]
+        out = self.surface_head(self.grid(features), features.x8, features.x4).unflatten(0, (B, S))  # [B, S, 2 + CLASSES, h, w]
         return Surfaces(out[:, :, :1], out[:, :, 1:2].clamp(-4, 2), out[:, :, 2:])
 
-    def _grid(self, features: Aggregate) -> Tensor:
+    def grid(self, features: Aggregate) -> Tensor:
+        """Tokens of each frame as a map [B * S, 2D, H/16, W/16]."""
         B, S, _, C = features.patches.shape
         h, w = features.x8.shape[-2:]
         return features.patches.flatten(0, 1).transpose(1, 2).reshape(B * S, C, h // 2, w // 2)

@@ -24,7 +24,7 @@ from ..models.rae import LatentEncoder
 from ..workers import Worker
 from .checkpoint import load_checkpoint, save_checkpoint
 from .contrastive import ExponentialMovingAverage, decay_groups
-from .geoflow import VALIDATION_PANORAMAS, load_encoder, validate_flow
+from .geoflow import VALIDATION_PANORAMAS, draw_conditions, draw_times, load_encoder, validate_flow
 from .geomap import validate
 from .losses import consistency_kl, info_nce
 from .sampler import PairSampler, places_of
@@ -96,15 +96,14 @@ def synthesis_losses(model: JointModel, pairs: list[SynthesisPair], config: Conf
     north_up = torch.zeros(len(pairs), 1, dtype=torch.int64, device=device)
     f_g = model.head.at_centre(model.head.ground(ground, north_up)[:, 0])
     f_s = model.head.satellite(satellite)
-    from_satellite = torch.from_numpy(rng.random(len(pairs)) < config.geoflow_training.satellite_condition_share)[:, None].to(device)
-    t = torch.from_numpy(rng.random(len(pairs), np.float32)).to(device)
-    slope = model.flow(model.flow.path.state(x_g, x_s, t), t, torch.where(from_satellite, f_s, f_g))
+    condition, t = draw_conditions(f_g, f_s, config, rng), draw_times(x_g, rng)
+    slope = model.flow(model.flow.path.state(x_g, x_s, t), t, condition)
     return flow_loss(slope.float(), x_g, x_s, model.flow.path), consistency_kl(f_g.float(), f_s.float(), config.joint_training.tau_kl)
 
 
 def load_joint(config: Config, run: Path, state: dict | None) -> JointModel:
     """From the stages before, or from the checkpoint of this one."""
-    geomap, encoder = load_geomap(config, run), load_encoder(run)
+    geomap, encoder = load_geomap(config, run), load_encoder(config, run)
     flow = GeoFlow(config)
     flow.load_state_dict(load_checkpoint(run / "geoflow.pt")["flow"] if state is None else state["raw_flow"])
     if state is not None:
@@ -113,11 +112,14 @@ def load_joint(config: Config, run: Path, state: dict | None) -> JointModel:
     return JointModel(geomap.frozen.to(device), geomap.head.train().requires_grad_(True).to(device), encoder.to(device), flow.train().to(device))
 
 
-def train_joint(config: Config, data_dir: Path, run: Path, resume: bool) -> None:
-    """Write joint.pt (averaged weights `head` and `flow`) into the run folder, from what the stages before left. With resume, go on from it."""
+def train_joint(config: Config, data_dir: Path, run: Path, resume: bool, out: Path | None = None) -> None:
+    """Write joint.pt (averaged weights `head` and `flow`) into the run folder, or into `out`, from what the stages before left. With resume, go on
+    from it."""
     t = config.joint_training
     device = torch.device(config.device)
-    path = run / "joint.pt"
+    out = out or run
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "joint.pt"
     state = load_checkpoint(path) if resume and path.exists() else None
     if state is not None and Clock(t.minutes, state["spent"]).progress >= 1:
         print("joint: finished already")
@@ -138,12 +140,12 @@ def train_joint(config: Config, data_dir: Path, run: Path, resume: bool) -> None
         step, spent = state["step"], state["spent"]
         for name, average in averages.items():
             average.values, average.steps = {key: value.to(device) for key, value in state[name].items()}, step
-    log = Log(run / "joint.jsonl")
+    log = Log(out / "joint.jsonl")
     clock = Clock(t.minutes, spent)
     evaluated = clock.spent
     while True:
         rate = set_learning_rate(optimizer, t.learning_rate, step, t.warmup_steps, clock.progress)
-        rng = np.random.default_rng([config.seed, step])
+        rng = np.random.default_rng([config.seed, t.seed, step])
         pairs = source.draw(t.batch, rng)
         with torch.autocast(device.type, torch.bfloat16, enabled=t.bfloat16):
             contrastive = retrieval_loss(model, pair_cache, sampler, config, rng)
@@ -161,7 +163,7 @@ def train_joint(config: Config, data_dir: Path, run: Path, resume: bool) -> None
         finished = clock.progress >= 1
         if finished or clock.spent - evaluated > t.validation_minutes * 60:
             evaluated = clock.spent
-            metrics = validate_joint(config, model.encoder, averages, gallery, flow_cache)
+            metrics = validate_joint(config, averages, gallery, flow_cache)
             log.write(stage="joint", step=step, seconds=clock.spent, **metrics)
             saved = {"config": to_dict(config), "raw_head": model.head.state_dict(), "raw_flow": model.flow.state_dict()}
             saved |= {name: average.values for name, average in averages.items()} | {"optimizer": optimizer.state_dict()}
@@ -170,14 +172,9 @@ def train_joint(config: Config, data_dir: Path, run: Path, resume: bool) -> None
             return
 
 
-def validate_joint(
-    config: Config, encoder: LatentEncoder, averages: dict[str, ExponentialMovingAverage], gallery: GalleryCache, flow_cache: FlowCache
-) -> dict[str, float]:
+def validate_joint(config: Config, averages: dict[str, ExponentialMovingAverage], gallery: GalleryCache, flow_cache: FlowCache) -> dict[str, float]:
     """Of the averaged weights: retrieval as in stage `geomap`; the flow as in stage `geoflow`, conditioned by the embeddings it started with."""
     head, flow = GeoMapHead(config), GeoFlow(config)
     for name, part in (("head", head), ("flow", flow)):
         part.load_state_dict({key: value.cpu() for key, value in averages[name].values.items()})
-    device = next(encoder.buffers()).device
-    metrics = validate(head, gallery) | validate_flow(flow, encoder.cpu(), flow_cache, config)
-    encoder.to(device)
-    return metrics
+    return validate(head, gallery) | validate_flow(flow, flow_cache, config)

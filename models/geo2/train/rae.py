@@ -15,7 +15,7 @@ from ..data.pairs import FILL, to_square
 from ..data.samples import place_query
 from ..data.view_set import read_view_set
 from ..models.lite0 import Lite0
-from ..models.rae import LatentDecoder, LatentEncoder
+from ..models.rae import LatentDecoder, LatentEncoder, build_encoder
 from ..workers import Worker, run_workers
 from .checkpoint import load_checkpoint, save_checkpoint
 from .contrastive import ExponentialMovingAverage, decay_groups
@@ -74,6 +74,17 @@ def draw_squares(ground: np.ndarray, satellite: np.ndarray, count: int, rng: np.
     return torch.from_numpy(squares)
 
 
+@torch.no_grad()
+def fresh_encoder(config: Config, squares: tuple[np.ndarray, np.ndarray], run: Path) -> LatentEncoder:
+    """Frozen, with the statistics of squares (ground, satellite), and with the run's geometry model where features are its."""
+    encoder = LatentEncoder(config).eval().requires_grad_(False)
+    if encoder.gfm is not None:
+        encoder.gfm.load_state_dict(load_checkpoint(run / "gfm.pt")["model"])
+    drawn = draw_squares(*squares, 2 * config.rae_training.statistics_images, np.random.default_rng(config.seed))
+    encoder.set_statistics(encoder.features(part) for part in drawn.split(CHUNK))
+    return encoder
+
+
 def perceptual_distance(cnn: Lite0, seen: Tensor, wanted: Tensor) -> Tensor:
     """Mean absolute difference of features at strides 4 and 8, each as a share of the wanted ones' mean absolute value. Images [B, 3, h, w]."""
     with torch.no_grad():
@@ -94,11 +105,11 @@ def validate_rae(encoder: LatentEncoder, decoder: LatentDecoder, ground: np.ndar
     return report
 
 
-def train_rae(config: Config, data_dir: Path, run: Path, resume: bool) -> None:
-    """Write rae.pt into the run folder. With resume, go on from it."""
-    t = config.rae_training
-    train = build_squares(config, data_dir / "train", run / "cache" / "rae-train")
-    val = build_squares(config, data_dir / "val", run / "cache" / "rae-val")
+def train_rae(config: Config, data_dir: Path, run: Path, resume: bool, cache: Path | None = None) -> None:
+    """Write rae.pt into the run folder. With resume, go on from it. cache: of both splits' squares, in the run unless given."""
+    t, cache = config.rae_training, cache or run / "cache"
+    train = build_squares(config, data_dir / "train", cache / "rae-train")
+    val = build_squares(config, data_dir / "val", cache / "rae-val")
     state = load_checkpoint(run / "rae.pt") if resume and (run / "rae.pt").exists() else None
     if state is not None and Clock(t.minutes, state["spent"]).progress >= 1:
         print("rae: finished already")
@@ -117,22 +128,17 @@ def _train(
     t = config.rae_training
     device = torch.device(config.device)
     torch.manual_seed(config.seed)
-    encoder = LatentEncoder(Lite0().load_imagenet()).eval().requires_grad_(False)
     decoder = LatentDecoder(config).to(device)
     optimizer = torch.optim.AdamW(decay_groups(decoder, t.weight_decay), lr=t.learning_rate, betas=(0.9, 0.98))
     path, step, spent = run / "rae.pt", 0, 0.0
     start = load_checkpoint(run / "rae-start.pt") if state is None and (run / "rae-start.pt").exists() else None
     if start is not None:
-        encoder.mean.copy_(start["mean"])
-        encoder.std.copy_(start["std"])
+        encoder = build_encoder(config, start)
         decoder.load_state_dict(start["decoder"])
     elif state is None:
-        squares = draw_squares(*train, 2 * t.statistics_images, np.random.default_rng(config.seed))
-        with torch.inference_mode():
-            encoder.set_statistics(torch.cat([encoder.features(part) for part in squares.split(CHUNK)]))
+        encoder = fresh_encoder(config, train, run)
     else:
-        encoder.mean.copy_(state["mean"])
-        encoder.std.copy_(state["std"])
+        encoder = build_encoder(config, state)
         decoder.load_state_dict(state["raw"])
         optimizer.load_state_dict(state["optimizer"])
         step, spent = state["step"], state["spent"]
@@ -140,13 +146,14 @@ def _train(
     if state is not None:
         average.values = {name: value.to(device) for name, value in state["decoder"].items()}
         average.steps = step
+    critic = Lite0().load_imagenet().eval().requires_grad_(False).to(device)
     encoder.to(device)
     log = Log(run / "rae.jsonl")
     clock = Clock(t.minutes, spent)
     progress, evaluated, metrics = clock.progress, clock.spent, {}
 
     def save() -> None:
-        weights = {"raw": decoder.state_dict(), "decoder": average.values, "mean": encoder.mean.cpu(), "std": encoder.std.cpu()}
+        weights = {"raw": decoder.state_dict(), "decoder": average.values} | encoder.state()
         run_state = {"config": to_dict(config), "optimizer": optimizer.state_dict(), "step": step, "spent": clock.spent, "metrics": metrics}
         save_checkpoint(path, weights | run_state)
 
@@ -163,7 +170,7 @@ def _train(
             latent = encoder(squares)
             noise = t.latent_noise * torch.rand(len(latent), 1, 1, 1, device=device) * torch.randn_like(latent)
             seen = decoder(latent + noise).float()
-            perceptual = perceptual_distance(encoder.cnn, seen[part], wanted[part])
+            perceptual = perceptual_distance(critic, seen[part], wanted[part])
         pixels = F.l1_loss(seen, wanted)
         loss = pixels + t.perceptual_weight * perceptual.float()
         optimizer.zero_grad()

@@ -7,6 +7,9 @@ import torch
 from ..config import to_dict
 from .checkpoint import load_checkpoint, save_checkpoint
 
+STATISTICS = ("mean", "std", "components")
+"""Of the latent, as `LatentEncoder.state` names them."""
+
 
 def write_warm_start(run: Path, out: Path) -> None:
     """The geometry model and the averaged head of a run, fp16. FileNotFoundError says which stage is missing."""
@@ -44,7 +47,8 @@ def write_flow_start(run: Path, rae: Path, flow: Path) -> None:
     """The autoencoder with its statistics into one file, the averaged flow into another, fp16. FileNotFoundError says which stage is missing."""
     decoder, state = load_checkpoint(run / "rae.pt"), load_checkpoint(run / "geoflow.pt")
     rae.parent.mkdir(parents=True, exist_ok=True)
-    kept = {"decoder": _half(decoder["decoder"]), "mean": decoder["mean"], "std": decoder["std"]}
+    kept = {"decoder": _half(decoder["decoder"])} | {name: decoder[name] for name in STATISTICS if name in decoder}
+    kept |= {"gfm": _half(decoder["gfm"])} if "gfm" in decoder else {}
     torch.save({"config": decoder["config"], **kept, "steps": decoder["step"]}, rae)
     torch.save({"config": state["config"], "flow": _half(state["flow"]), "steps": state["step"]}, flow)
 
@@ -61,8 +65,8 @@ def start_flow_from(file: Path, run: Path, stage: str) -> None:
     if part not in state:
         raise ValueError(f"{file.name}: holds no {part}; expected the file of stage {stage}")
     run.mkdir(parents=True, exist_ok=True)
-    weights = _float(state[part])
-    save_checkpoint(run / f"{stage}-start.pt", {part: weights} | {key: state[key] for key in ("mean", "std") if key in state})
+    weights = {name: _float(state[name]) for name in (part, "gfm") if name in state}
+    save_checkpoint(run / f"{stage}-start.pt", weights | {name: state[name] for name in ("config", *STATISTICS) if name in state})
 
 
 def _half(weights: dict) -> dict:

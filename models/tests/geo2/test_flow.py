@@ -4,6 +4,7 @@ import dataclasses
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from geo2.flow.field import ConditionedField
 from geo2.flow.network import FlowBlock, GeoFlow, ray_bias
 from geo2.flow.path import TurningPath, flow_loss
 from geo2.flow.solver import SOLVERS, TABLEAUS, integrate
+from geo2.train.geoflow import draw_conditions
 
 TINY = load_config(Path(__file__).parents[2] / "configs" / "geo2" / "tiny.yaml")
 FIXED = [name for name in SOLVERS if name != "dopri5"]
@@ -220,6 +222,26 @@ def test_z_is_computed_as_often_as_asked():
         field = ConditionedField(condition, lambda x, t, z: x * 0 + z, torch.ones(1, 1), every)
         reached = integrate(field, torch.zeros(1, 1), 0.0, 1.0, "heun", 4, field.on_step)
         assert counted == times and float(reached) == pytest.approx(1)
+
+
+def test_guidance_goes_from_the_velocity_without_a_condition_past_that_with_one():
+    flow = tiny_flow()
+    x, c = torch.randn(2, 40, 8, 8, dtype=torch.float64), torch.randn(2, TINY.geomap.embedding, dtype=torch.float64)
+    velocity = {w: ConditionedField(flow.condition, flow.velocity, c, guidance=w)(x, 0.4) for w in (0.0, 1.0, 2.5)}
+    without = ConditionedField(flow.condition, flow.velocity, torch.zeros_like(c))(x, 0.4)
+    assert velocity[0.0].allclose(without) and (velocity[1.0] - without).abs().max() > 1e-3
+    assert velocity[2.5].allclose(without + 2.5 * (velocity[1.0] - without))
+
+
+def test_some_conditions_are_of_the_other_view_and_some_are_nothing():
+    t = dataclasses.replace(TINY.geoflow_training, satellite_condition_share=0.5, condition_dropout=0.2)
+    config = dataclasses.replace(TINY, geoflow_training=t)
+    ground, satellite = torch.ones(4000, 3), 2 * torch.ones(4000, 3)
+    drawn = draw_conditions(ground, satellite, config, np.random.default_rng(0))
+    shares = [float((drawn == value).all(1).float().mean()) for value in (0, 1, 2)]
+    assert shares == pytest.approx([0.2, 0.4, 0.4], abs=0.03)
+    with pytest.raises(ValueError, match="guidance: expected 1 for a flow that was trained with condition_dropout 0, got 2"):
+        dataclasses.replace(TINY, flow=dataclasses.replace(TINY.flow, guidance=2.0))
 
 
 def test_heads_that_follow_rays_start_where_the_two_views_look_the_same_way():

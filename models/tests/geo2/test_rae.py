@@ -7,24 +7,67 @@ import numpy as np
 import pytest
 import torch
 
-from geo2.config import load_config
+from geo2.config import Config, load_config, parse_config, to_dict
 from geo2.data.mosaic import Mosaic
 from geo2.data.pairs import FILL, draw_pairs, ground_square, to_square
 from geo2.data.view_set import EARTH_RADIUS_M, Query
-from geo2.models.lite0 import Lite0
-from geo2.models.rae import LatentDecoder, LatentEncoder, latent_shape, to_pixels
+from geo2.models.rae import LatentDecoder, LatentEncoder, build_encoder, latent_shape, to_pixels
 
 TINY = load_config(Path(__file__).parents[2] / "configs" / "geo2" / "tiny.yaml")
 
 
+def with_rae(**values) -> Config:
+    return dataclasses.replace(TINY, rae=dataclasses.replace(TINY.rae, **values))
+
+
+def squares_of(count: int) -> torch.Tensor:
+    coarse = torch.rand(count, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    return (torch.nn.functional.interpolate(coarse, (64, 64), mode="bilinear") * 255).permute(0, 2, 3, 1).to(torch.uint8)
+
+
 @torch.no_grad()
-def test_latents_have_mean_zero_and_deviation_one_in_every_channel():
-    encoder = LatentEncoder(Lite0().load_imagenet()).eval()
-    squares = torch.randint(0, 256, (6, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    encoder.set_statistics(encoder.features(squares))
+@pytest.mark.parametrize(
+    ("names", "cut", "channels"),
+    [(("cnn8",), 0, 40), (("cnn4", "cnn8"), 48, 48), (("gfm4",), 0, 192), (("gfm8", "gfm16"), 0, 96 + 64), (("dense4", "dense8"), 24, 24)],
+)
+def test_latents_of_any_features_have_mean_zero_and_deviation_one_in_every_channel(names, cut, channels):
+    torch.manual_seed(0)
+    config = with_rae(encoder=names, channels=cut)
+    encoder = LatentEncoder(config).eval()
+    squares = squares_of(12)
+    encoder.set_statistics(encoder.features(part) for part in squares.split(5))
     latent = encoder(squares)
-    assert latent.shape[1:] == latent_shape(TINY) == (40, 8, 8)
-    assert latent.mean((0, 2, 3)).abs().max() < 1e-4 and (latent.std((0, 2, 3)) - 1).abs().max() < 1e-3
+    assert latent.shape[1:] == latent_shape(config) == (channels, 8, 8)
+    assert latent.mean((0, 2, 3)).abs().max() < 1e-3 and (latent.std((0, 2, 3)) - 1).abs().max() < 2e-2
+    if cut:
+        flat = latent.transpose(0, 1).flatten(1)
+        assert (torch.corrcoef(flat) - torch.eye(cut)).abs().max() < 0.02, "components are not correlated"
+    assert LatentDecoder(config)(latent).shape == (12, 3, 64, 64)
+    again = build_encoder(config, encoder.state())
+    assert again(squares).equal(latent)
+
+
+@torch.no_grad()
+def test_the_first_components_hold_what_varies_together():
+    encoder = LatentEncoder(with_rae(encoder=("cnn8",), channels=1)).eval()
+    common = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    scale = torch.linspace(0.1, 100, 40)[None, :, None, None]
+    features = scale * (common + 0.1 * torch.randn(20, 40, 8, 8, generator=torch.Generator().manual_seed(2)))
+    encoder.set_statistics([features])
+    kept = encoder.components[0].abs() * scale.flatten()
+    assert kept.std() / kept.mean() < 0.05, "every feature counts alike, whatever its scale"
+
+
+def test_an_encoder_that_is_none_and_a_checkpoint_of_another_are_refused():
+    with pytest.raises(ValueError, match=r"encoder: expected a list of different ones of cnn4, .*, got \['vgg'\]"):
+        with_rae(encoder=("vgg",))
+    with pytest.raises(ValueError, match=r"channels: expected 0 to 40, what .* have, got 41"):
+        latent_shape(with_rae(channels=41))
+    with pytest.raises(ValueError, match=r"rae\.encoder: expected a list, got 'cnn8'"):
+        parse_config({"rae": {"encoder": "cnn8"}})
+    state = LatentEncoder(TINY).state() | {"config": to_dict(TINY)}
+    with pytest.raises(ValueError, match="train stage rae with this configuration"):
+        build_encoder(with_rae(channels=8), state)
 
 
 @torch.no_grad()

@@ -12,14 +12,17 @@ from PIL import Image
 
 from geo2 import export
 from geo2.baselines.__main__ import main as rival
+from geo2.baselines.rivals import train_rival
 from geo2.config import load_config, parse_config, to_dict
 from geo2.data.pairs import to_square
 from geo2.evaluate import segmenter
 from geo2.evaluate.__main__ import main as evaluate
 from geo2.evaluate.embedder import Embedder
+from geo2.evaluate.report import COLUMNS, write_report
 from geo2.evaluate.retrieval import CONDITIONS, evaluate_split
 from geo2.flow.network import GeoFlow
 from geo2.flow.solver import SOLVERS, integrate
+from geo2.studies.__main__ import main as study
 from geo2.train.__main__ import STAGES, minutes_of
 from geo2.train.__main__ import main as train
 from geo2.train.checkpoint import load_checkpoint
@@ -173,11 +176,11 @@ def blob(released: Path, entry: dict) -> np.ndarray:
 
 def test_the_golden_solutions_are_those_of_the_exported_graphs(released):
     entries = solved(released)
-    assert {(e["direction"], e["solver"], e["conditionEvery"]) for e in entries} == {
-        (direction, *solver) for direction in export.DIRECTIONS for solver in [*((name, 0) for name in SOLVERS), ("heun", 2)]
+    assert {(e["direction"], e["solver"], e["conditionEvery"], e["guidance"]) for e in entries} == {
+        (direction, *solver) for direction in export.DIRECTIONS for solver in [*((name, 0, 1) for name in SOLVERS), ("heun", 2, 1), ("heun", 2, 1.5)]
     }
     for entry in entries:
-        field = export.onnx_field(released, blob(released, entry["condition"]), entry["conditionEvery"])
+        field = export.onnx_field(released, blob(released, entry["condition"]), entry["conditionEvery"], entry["guidance"])
         start, end = export.DIRECTIONS[entry["direction"]]
         x = torch.from_numpy(blob(released, entry["start"]))
         reached = integrate(field, x, start, end, entry["solver"], entry["steps"], field.on_step).numpy()
@@ -241,22 +244,77 @@ def test_synthesis_of_a_split_gives_rows_of_both_directions_the_round_trip_and_w
     assert all(np.isfinite(row["value"]) for row in rows)
 
 
-@pytest.mark.parametrize("kind", ["nearest-neighbour", "regression", "flow-per-direction"])
-def test_a_rival_is_trained_and_scored_by_one_command(kind, run, released, world, features, tmp_path):
-    arguments = ["--model", str(released), "--data", str(world / "cross_area"), "--train", str(world / "train"), "--features", str(features)]
+RIVALS = {"nearest-neighbour", "regression", "flow-per-direction", "no-joint", "no-kl"}
+
+
+@pytest.fixture(scope="module")
+def rivals(run, released, world, features, tmp_path_factory) -> list[dict]:
+    """All of them by one command, with a row of another system in the report before."""
+    report = tmp_path_factory.mktemp("rivals") / "report.json"
+    other = dict(zip(COLUMNS, ("geo2-mini", "synthesis", "cross_area", "ground_to_satellite", "psnr", 1.0, 1, [1.0, 1.0]), strict=True))
+    write_report(report, [other])
+    arguments = ["--model", str(released), "--data", str(world / "cross_area"), "--world", str(world), "--features", str(features)]
     trained = ["--config", str(CONFIGS / "geo2/tiny.yaml"), "--run", str(run), "--time-budget", "1s"]
-    assert rival([kind, *arguments, *trained, "--out", str(tmp_path / "report.json")]) == 0
-    rows = json.loads((tmp_path / "report.json").read_text())
-    assert {row["system"] for row in rows} == {kind} and {row["condition"] for row in rows} == DIRECTIONS
-    assert all(np.isfinite(row["value"]) for row in rows)
+    for _ in range(2):
+        assert rival(["all", *arguments, *trained, "--out", str(report)]) == 0
+    rows = json.loads(report.read_text())
+    assert rows[0] == other
+    return rows[1:]
 
 
-def test_the_pictures_are_drawn_by_a_command(released, world, tmp_path):
+def test_every_rival_is_trained_and_scored_once_by_one_command(rivals):
+    assert {(row["system"], row["condition"]) for row in rivals} == {(kind, direction) for kind in RIVALS for direction in DIRECTIONS}
+    assert len({(row["system"], row["condition"], row["metric"]) for row in rivals}) == len(rivals)
+    assert {"fd_gfm", "psnr", "ssim", "r1", "consistency"} <= {row["metric"] for row in rivals}
+    assert all(np.isfinite(row["value"]) for row in rivals)
+    psnr = {row["system"]: row["value"] for row in rivals if (row["condition"], row["metric"]) == ("ground_to_satellite", "psnr")}
+    assert len(set(psnr.values())) == len(RIVALS), "each makes pictures of its own"
+
+
+def test_a_rival_goes_on_where_it_stopped(run, rivals, world):
+    before = load_checkpoint(run / "regression.pt")
+    config = load_config(CONFIGS / "geo2/tiny.yaml")
+    train_rival("regression", config, world, run, (before["spent"] + 1.5) / 60)
+    after = load_checkpoint(run / "regression.pt")
+    assert after["step"] > before["step"] and after["spent"] > before["spent"]
+
+
+def test_the_pictures_are_drawn_by_a_command_with_every_rival_that_is_there(run, rivals, released, world, tmp_path, capsys):
     arguments = ["pictures", "--model", str(released), "--data", str(world / "cross_area"), "--train", str(world / "train")]
-    assert evaluate([*arguments, "--out", str(tmp_path)]) == 0
+    assert evaluate([*arguments, "--out", str(tmp_path), "--config", str(CONFIGS / "geo2/tiny.yaml"), "--run", str(run)]) == 0
     widths = {name: Image.open(tmp_path / f"{name}.jpg").width for name in ("ground-to-satellite", "satellite-to-ground")}
-    assert widths == {"ground-to-satellite": 384 + 3 * 128 + 12, "satellite-to-ground": 128 + 3 * 384 + 12}
+    columns = 2 + len(RIVALS)  # ours, theirs, the truth
+    assert widths == {"ground-to-satellite": 384 + columns * 132, "satellite-to-ground": 128 + columns * 388}
     assert (tmp_path / "round-trip.png").stat().st_size > 5_000
+    assert "left out" not in capsys.readouterr().out
+    assert evaluate([*arguments, "--out", str(tmp_path), "--run", str(run)]) == 1
+    assert "--config and --run go together" in capsys.readouterr().err
+
+
+def test_encoders_are_compared_and_a_comparison_that_is_finished_is_not_run_again(run, world, tmp_path, capsys):
+    arguments = ["encoders", "--config", str(CONFIGS / "geo2/tiny.yaml"), "--world", str(world), "--run", str(run), "--out", str(tmp_path)]
+    arguments += ["--minutes", "1s", "--encoder", "cnn8", "--encoder", "dense4+dense8:24"]
+    assert study(arguments) == 0
+    rows = json.loads((tmp_path / "encoders.json").read_text())
+    assert {row["system"] for row in rows} == {"rae cnn8", "rae dense4+dense8:24"} and {row["condition"] for row in rows} == DIRECTIONS
+    assert {row["metric"] for row in rows} == {"psnr", "ssim", "fd_gfm", "size_mb"} and all(np.isfinite(row["value"]) for row in rows)
+    capsys.readouterr()
+    assert study(arguments) == 0
+    assert capsys.readouterr().out.count("rae: finished already") == 2
+
+
+def test_joint_training_is_studied_with_and_without_the_consistency_loss(run, world, tmp_path, capsys):
+    arguments = ["joint", "--config", str(CONFIGS / "geo2/tiny.yaml"), "--world", str(world), "--run", str(run), "--out", str(tmp_path)]
+    arguments += ["--minutes", "1s", "--data", str(world / "cross_area"), "--beta", "0", "0.1", "--tau", "0.1", "--seeds", "0", "1"]
+    assert study(arguments) == 0
+    rows = json.loads((tmp_path / "joint.json").read_text())
+    assert {row["system"] for row in rows} == {"no-joint", "no-kl", "joint beta 0.1 tau 0.1"}
+    assert {row["seeds"] for row in rows if row["system"] != "no-joint"} == {2}
+    assert len((tmp_path / "joint.md").read_text().splitlines()) == 5
+    capsys.readouterr()
+    assert study(arguments) == 0
+    assert capsys.readouterr().out.count("joint: finished already") == 4
+    assert json.loads((tmp_path / "joint.json").read_text()) == rows
 
 
 def test_what_synthesis_cannot_do_without_is_said(released, world, tmp_path, capsys):
@@ -264,7 +322,7 @@ def test_what_synthesis_cannot_do_without_is_said(released, world, tmp_path, cap
     assert evaluate([*arguments, "--features", str(tmp_path / "nothing.pt")]) == 1
     assert "nothing.pt: not found" in capsys.readouterr().err
     with pytest.raises(SystemExit) as stopped:
-        rival(["regression", "--model", str(released), "--data", str(world), "--train", str(world), "--out", str(tmp_path / "r.json")])
+        rival(["regression", "--model", str(released), "--data", str(world), "--world", str(world), "--out", str(tmp_path / "r.json")])
     assert stopped.value.code == 2
 
 

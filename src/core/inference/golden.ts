@@ -18,6 +18,7 @@ const SynthesisCaseSchema = z.object({
   solver: z.enum(SOLVER_NAMES),
   steps: z.int().positive(),
   conditionEvery: z.int().min(0),
+  guidance: z.number().default(1),
   condition: BlobSchema,
   start: BlobSchema,
   end: BlobSchema,

@@ -67,6 +67,8 @@ const LatentSchema = z.strictObject({
     steps: z.int().min(1).max(100),
     /** 0: the condition graph runs at every evaluation; k: at the first evaluation of every k-th step. */
     conditionEvery: z.int().min(0),
+    /** From the velocity without a condition (0) to that with one (1) and past it; a flow that never learned without has 1. */
+    guidance: z.number().min(0).default(1),
   }),
   metrics: z.record(z.string(), z.unknown()).default({}),
 });

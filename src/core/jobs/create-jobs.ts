@@ -18,7 +18,7 @@ import {
 } from './jobs.ts';
 import { inputsFolder, readResult } from './objects.ts';
 import { ITEM_COLUMNS, type ItemRow, itemRowsOf, JOB_COLUMNS, jobOf } from './rows.ts';
-import { type JobSignals, tellChanged, tellQueued } from './signals.ts';
+import { type ItemStep, type JobSignals, tellChanged, tellQueued } from './signals.ts';
 import { adoptStaged, type StagingDeps, stageInputs } from './staging.ts';
 
 export interface JobsDeps extends FinishDeps, StagingDeps {
@@ -120,13 +120,28 @@ export function createJobs(deps: JobsDeps): Jobs {
           seq = event.seq;
         }
         if (isFinal(current.status) && !more && seq >= lastSeqOf(current)) return;
-        if (!more) await change;
+        if (!more) yield* stepsUntil(change, { changes, seq, signal });
         current = await find(job.tenant, job.id);
       }
     } catch (error) {
       if (!(error instanceof Geo2Error && error.code === 'CANCELED')) throw error;
     } finally {
       changes.close();
+    }
+  }
+
+  /** Until the job has changed, how far its items are: the newest of each time that the caller takes one. */
+  async function* stepsUntil(
+    change: Promise<void>,
+    { changes, seq, signal }: { changes: ReturnType<typeof watch>; seq: number; signal: AbortSignal },
+  ): AsyncGenerator<JobEvent> {
+    const changed = change.then(() => undefined);
+    changes.forgetStep(); // what was told before the last look may be of an item that has ended
+    for (;;) {
+      const found = await Promise.race([changed, changes.nextStep()]);
+      if (found === undefined || signal.aborted) return;
+      const { jobId: id, ...step } = found;
+      yield { seq, type: 'step', data: { id, ...step } };
     }
   }
 
@@ -224,6 +239,13 @@ function checkItems({ items, staged }: NewJob): void {
 /** Hears of one job. A promise of `next` is kept from the moment it is asked for, so that no change is missed. */
 function watch(signals: JobSignals, id: string, signal: AbortSignal) {
   const waiting = new Set<() => void>();
+  let latest: ItemStep | undefined;
+  let heard = Promise.withResolvers<void>();
+  const closeSteps = signals.onStep((step) => {
+    if (step.jobId !== id) return;
+    latest = step;
+    heard.resolve();
+  });
   const wake = (): void => {
     for (const each of waiting) each();
     waiting.clear();
@@ -239,9 +261,19 @@ function watch(signals: JobSignals, id: string, signal: AbortSignal) {
         if (signal.aborted) resolve();
         else waiting.add(resolve);
       }),
+    /** The newest that was told since the last call or `forgetStep`. */
+    async nextStep(): Promise<ItemStep | undefined> {
+      await heard.promise;
+      this.forgetStep();
+      return latest;
+    },
+    forgetStep(): void {
+      heard = Promise.withResolvers();
+    },
     close(): void {
       clearInterval(look);
       close();
+      closeSteps();
       signal.removeEventListener('abort', wake);
       wake();
     },

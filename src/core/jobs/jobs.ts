@@ -110,12 +110,13 @@ export interface JobItemsPage {
 
 /**
  * What happened to a job, in order. `start` {status, total}; after each item `output` {index, name, status, result or error} and
- * `progress` {step, of, failed}; at last `completed` {status, progress, error}. `data.id` is the job's id.
+ * `progress` {step, of, failed}; at last `completed` {status, progress, error}. `data.id` is the job's id. While an item is worked on,
+ * `step` {index, share, step, of} may tell how far it is: only to who listens then, and under the number of the event before it.
  */
 export interface JobEvent {
   /** From 1, rising, the same at every replay. */
   readonly seq: number;
-  readonly type: 'start' | 'progress' | 'output' | 'completed';
+  readonly type: 'start' | 'step' | 'progress' | 'output' | 'completed';
   readonly data: Readonly<Record<string, unknown>>;
 }
 

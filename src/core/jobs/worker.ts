@@ -16,7 +16,7 @@ import { createFinishJob, type FinishDeps } from './finish.ts';
 import type { Job, JobError, JobKind } from './jobs.ts';
 import { type ItemResult, writeResult } from './objects.ts';
 import { itemErrorOf, retryAfterMs } from './retry.ts';
-import type { JobSignals } from './signals.ts';
+import { type ItemProgress, type JobSignals, tellStep } from './signals.ts';
 import { createSlots } from './slots.ts';
 
 /** Answers one item as its verb would. Errors: those of the verb; CANCELED when the signal aborts. */
@@ -28,6 +28,8 @@ export type RunItem = (item: {
     | { readonly type: 'url'; readonly url: string }
     | { readonly type: 'none' };
   readonly signal: AbortSignal;
+  /** To be told how far it is; it returns at once. */
+  readonly onStep: (done: ItemProgress) => void;
 }) => Promise<ItemResult>;
 
 export interface JobWorker {
@@ -60,6 +62,8 @@ const LOOK_MS = 1_000;
 const BEAT_MS = 500;
 const PAUSE_AFTER_ERROR_MS = 500;
 const BUSY_MS = 20;
+/** How often it is told how far an item is. */
+const STEP_MS = 100;
 /** Jobs beyond `maxJobs`, each the only one of its tenant here: they hold little memory, and share the places of items. */
 const MAX_GUESTS = 64;
 /** A job that was taken up so often without finishing an item ends its workers, and is given up. */
@@ -197,7 +201,9 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
     for (let tries = 1; ; tries++) {
       try {
         const image = await imageOf(item, signal);
-        return await tracer.span(`job ${kind}`, () => runItem({ kind, options: item.options, image, signal }), {
+        const { options, index } = item;
+        const onStep = stepTeller({ jobId: id, index });
+        return await tracer.span(`job ${kind}`, () => runItem({ kind, options, image, signal, onStep }), {
           kind: 'consumer',
           parent: asked,
           attributes: { 'geo2.job_id': id, 'geo2.item': item.index },
@@ -211,6 +217,23 @@ export function createJobWorker(deps: JobWorkerDeps): JobWorker {
         if (signal.aborted) throw canceled(signal);
       }
     }
+  }
+
+  /** Tells of one step at a time, and no more often than is of use: the item does not wait for it. */
+  function stepTeller(item: { jobId: string; index: number }): (done: ItemProgress) => void {
+    let toldAtMs = Number.NEGATIVE_INFINITY;
+    let isTelling = false;
+    return untraced((done: ItemProgress) => {
+      const nowMs = performance.now();
+      if (isTelling || nowMs - toldAtMs < STEP_MS) return;
+      isTelling = true;
+      toldAtMs = nowMs;
+      tellStep(database, { ...item, ...done })
+        .catch((error: unknown) => onError(error, 'telling of a step'))
+        .finally(() => {
+          isTelling = false;
+        });
+    });
   }
 
   async function imageOf({ input }: PendingItem, signal: AbortSignal): Promise<Parameters<RunItem>[0]['image']> {

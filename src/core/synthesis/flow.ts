@@ -16,6 +16,8 @@ export interface Translation {
   readonly steps: number;
   /** 0: the condition graph runs at every evaluation; k: at the first evaluation of every k-th step. */
   readonly conditionEvery: number;
+  /** w of v(nothing) + w (v(condition) - v(nothing)), where nothing is a condition of zeros; 1 needs no second evaluation. */
+  readonly guidance: number;
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds that are left for a call that begins now. */
   readonly remainingMs?: (() => number | undefined) | undefined;
@@ -32,10 +34,11 @@ export async function translate(
   { condition, velocity }: Pick<SynthesisGraphs, 'condition' | 'velocity'>,
   way: Translation,
 ): Promise<Integrated> {
-  const { direction, conditionEvery, solver, steps, signal, onStep } = way;
+  const { direction, conditionEvery, guidance, solver, steps, signal, onStep } = way;
   const [from, to] = direction === 'ground_to_satellite' ? [GROUND, SATELLITE] : [SATELLITE, GROUND];
   const call = () => ({ signal, deadlineMs: way.remainingMs?.(), onTiming: way.onTiming });
-  let z: Float32Array | undefined;
+  const conditions = guidance === 1 ? [way.condition] : [way.condition, new Float32Array(way.condition.length)];
+  let z: Float32Array[] | undefined;
   let toldAtStep = -1;
 
   return integrate({
@@ -49,10 +52,18 @@ export async function translate(
     async velocity(x, t, { step }) {
       const isDue = conditionEvery === 0 || (step !== toldAtStep && step % conditionEvery === 0);
       if (z === undefined || isDue) {
-        z = await condition({ x, t, condition: way.condition }, call());
+        z = await oneByOne(conditions, (each) => condition({ x, t, condition: each }, call()));
         toldAtStep = step;
       }
-      return velocity({ x, t, z }, call());
+      const [given, nothing] = await oneByOne(z, (each) => velocity({ x, t, z: each }, call()));
+      if (given === undefined) throw new Error('A way has a condition.');
+      return nothing === undefined ? given : nothing.map((v, i) => v + guidance * ((given[i] ?? v) - v));
     },
   });
+}
+
+async function oneByOne<In, Out>(inputs: readonly In[], run: (input: In) => Promise<Out>): Promise<Out[]> {
+  const outputs: Out[] = [];
+  for (const input of inputs) outputs.push(await run(input));
+  return outputs;
 }
