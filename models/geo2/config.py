@@ -320,7 +320,7 @@ def parse_config(values: dict) -> Config:
 
 def parse_rae(values: dict) -> RaeConfig:
     """The autoencoder's part alone, of a checkpoint whose other parts may be of another time."""
-    rae = _read(RaeConfig, values, "rae")
+    rae = read_dataclass(RaeConfig, values, "rae")
     assert isinstance(rae, RaeConfig)
     return rae
 

@@ -13,7 +13,7 @@ from ..data.flow_cache import FlowCache, FlowFeatures
 from ..flow.network import GeoFlow
 from ..workers import Worker, run_workers
 from .checkpoint import load_checkpoint, save_checkpoint
-from .geomap import ExponentialMovingAverage, decay_groups
+from .contrastive import ExponentialMovingAverage, decay_groups
 from .schedule import Clock, Log, set_learning_rate
 
 
