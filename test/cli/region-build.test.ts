@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
@@ -168,6 +168,58 @@ describe('geo2 region build', () => {
     const args = ['region', 'build', '--from', source, '--id', 'x', `--tile-m=${size}`];
     const run = await geo2(args, { env });
     expect({ code: run.code, stderr: run.stderr }).toEqual({ code, stderr: expect.stringMatching(message) });
+  });
+
+  /** Six squares of one colour, so far apart that none fills up another. */
+  async function writeSquares(name: string, sideM: number): Promise<string> {
+    const dir = join(files.root, name);
+    await cp(source, dir, { recursive: true });
+    const side = sideM / 111_195;
+    const lines = COLOURS.map((_, i) => {
+      const west = 0.3 + i * 0.01;
+      return `square-${i},${i}.png,${west},0,${west + side},${side}`;
+    });
+    await writeFile(join(dir, 'tiles.csv'), `tile_id,image,west,south,east,north\n${lines.join('\n')}\n`);
+    return dir;
+  }
+  const buildOf = (from: string, id: string, ...more: string[]) =>
+    geo2(['region', 'build', '--from', from, '--id', id, '--version', 'v1', '--headings', '1', '--json', ...more], {
+      env,
+    });
+  const manifestOf = async (id: string) =>
+    JSON.parse(await readFile(join(files.storeDir, 'regions', id, 'v1/manifest.json'), 'utf8'));
+
+  test.each([
+    // 70 m is the model's own size
+    { sideM: 70, args: [], metresPerTile: 70, tiles: 6 },
+    { sideM: 70, args: ['--tile-m', '35', '--overlap', '0'], metresPerTile: 35, tiles: 6 * 4 },
+    { sideM: 140, args: [], metresPerTile: 70, tiles: 6 * 9 },
+    { sideM: 140, args: ['--tile-m', '140'], metresPerTile: 140, tiles: 6 },
+  ])(
+    'of images of $sideM m with $args makes tiles of $metresPerTile m',
+    async ({ sideM, args, metresPerTile, tiles }) => {
+      const id = ['sized', sideM, ...args].join('').replaceAll('--', '-');
+      const from = await writeSquares(id, sideM);
+      const built = await buildOf(from, id, ...args);
+      expect(built.code, built.stderr).toBe(0);
+      expect(JSON.parse(built.stdout)).toMatchObject({ tiles, leftOutTiles: 0 });
+      expect(await manifestOf(id)).toMatchObject({ metresPerTile, tileCount: tiles });
+    },
+  );
+
+  test.each([
+    { sideM: 50, args: [], tileM: 70 },
+    { sideM: 70, args: ['--tile-m', '100'], tileM: 100 },
+  ])('refuses images of $sideM m that fill no tile of $tileM m', async ({ sideM, args, tileM }) => {
+    const id = `small-${sideM}`;
+    const { code, stdout } = await buildOf(await writeSquares(id, sideM), id, ...args);
+    expect({ code, error: JSON.parse(stdout).error }).toMatchObject({
+      code: 1,
+      error: {
+        code: 'SOURCE_INVALID',
+        message: expect.stringMatching(new RegExp(`all of its 6 tiles .* fill a tile of ${tileM} m`)),
+      },
+    });
   });
 
   test('says what is wrong with a source', async () => {

@@ -151,7 +151,11 @@ export async function createGuideReader(options: GuideReaderOptions = {}): Promi
   await writeFile(join(dir, '.curlrc'), 'fail-with-body\nsilent\nshow-error\nmax-time = 280\n');
   const variables = join(dir, '.variables');
   await writeFile(variables, '');
-  const settings = { GEO2_DATA_DIR: join(dir, '.geo2/data'), ...options.env };
+  const settings = {
+    GEO2_DATA_DIR: join(dir, '.geo2/data'),
+    GEO2_CACHE_DIR: join(dir, '.geo2/cache'),
+    ...options.env,
+  };
   const path = [join(PROGRAM_DIR, '.venv/bin'), join(PROGRAM_DIR, 'node_modules/.bin'), process.env.PATH ?? ''];
   const env = {
     PATH: path.join(delimiter),

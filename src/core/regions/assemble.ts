@@ -103,7 +103,8 @@ export async function assembleRegion(options: AssembleOptions): Promise<RegionMa
   if (bounds === undefined) {
     throw new Geo2Error(
       'SOURCE_INVALID',
-      `There is no imagery in the area: all of its ${leftOut} tiles are empty or have holes. Check the area and the source.`,
+      `There is no imagery in the area: all of its ${leftOut} tiles are empty or have holes. Check the area and the source: ` +
+        `imagery has to fill a tile of ${metadata.tileM} m.`,
       { data: { leftOut } },
     );
   }

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { canceled, Geo2Error, throwIfCanceled } from '../errors.ts';
-import { centreOf } from '../geo/bounds.ts';
+import { type Bounds, centreOf, widthDeg } from '../geo/bounds.ts';
+import { wrap180 } from '../geo/units.ts';
 import { type SatelliteTile, satelliteTile } from '../image/tile.ts';
 import type { Model } from '../inference/model.ts';
 import type { ImagerySource } from './imagery-source.ts';
@@ -33,6 +34,8 @@ export interface TileEmbedder {
 /** Crops per call of a model, which runs them together: what is in a run must not hang on which model is free. */
 const BATCH = 8;
 const PATIENCE_MS = 200;
+/** Places on a side at which a tile is looked at for imagery: one of them is a hundredth of it. */
+const LOOKS = 10;
 
 /**
  * Errors of the work: SOURCE_INVALID, CANCELED, INFERENCE_FAILED (a vector that is no unit vector), those of the model except
@@ -114,6 +117,7 @@ export function createTileEmbedder(models: readonly [Model, ...Model[]], bank: B
 /** A tile with azimuth 360 r / headings up, for every r, at the model's size; undefined where imagery is missing. */
 async function viewsOf(tile: PlannedTile, bank: Bank, sizePx: number): Promise<SatelliteTile[] | undefined> {
   const { source, tileM, headings, signal } = bank;
+  if (tile.image === undefined && !isFilled(tile.bounds, source)) return undefined;
   const views: SatelliteTile[] = [];
   for (let orientation = 0; orientation < headings; orientation++) {
     if (orientation === 0 && tile.image !== undefined) {
@@ -126,6 +130,20 @@ async function viewsOf(tile: PlannedTile, bank: Bank, sizePx: number): Promise<S
     views.push(view);
   }
   return views;
+}
+
+/** Whether no more than a hundredth of a tile lies beside all imagery, where a crop would only repeat its edge. */
+function isFilled(bounds: Bounds, source: ImagerySource): boolean {
+  const { west, south, north } = bounds;
+  let beside = 0;
+  for (let row = 0; row < LOOKS; row++) {
+    const lat = south + ((north - south) * (row + 0.5)) / LOOKS;
+    for (let column = 0; column < LOOKS; column++) {
+      const lon = wrap180(west + (widthDeg(bounds) * (column + 0.5)) / LOOKS);
+      if (!source.touches({ west: lon, south: lat, east: lon, north: lat })) beside++;
+    }
+  }
+  return beside <= (LOOKS * LOOKS) / 100;
 }
 
 /** Where a serving process would answer 503, goes on with half as much, and waits for its turn when that is a single crop. */
