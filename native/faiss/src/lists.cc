@@ -92,7 +92,8 @@ bool has_float_lists(const faiss::Index& index) { return float_lists(index) != n
 
 int head_of(const faiss::Index& index) {
   const faiss::IndexIVFFlat* lists = float_lists(index);
-  if (lists == nullptr || lists->quantizer->ntotal == 0) return index.d;
+  if (lists == nullptr) return index.d;
+  if (lists->quantizer->ntotal == 0) return lists->d;  // the outer index may be wider
   const auto* centres = static_cast<const faiss::IndexFlat*>(lists->quantizer);
   int head = 1;
   for (Row list = 0; list < centres->ntotal; ++list) {
