@@ -19,6 +19,8 @@ import {
 
 /** Floats that go to FAISS at once: it copies them before it starts, on the thread that calls. */
 const FLOATS_PER_STEP = 1 << 22;
+/** So many queries of one search visit as many lists as one does. */
+const QUERIES_THAT_SHARE = 6;
 
 export interface FaissIndexOptions {
   /** Leave the vectors in the file and share its pages between processes. The file must never be overwritten in place. */
@@ -47,7 +49,7 @@ export async function openFaissIndex(path: string, options: FaissIndexOptions = 
     throwIfCanceled(signal);
     if (queries.length === 0) return [];
     const selected = rows === undefined ? undefined : rowsOf(rows);
-    const nprobe = lists === undefined || rows === undefined ? undefined : listsToVisit(lists, rows, rowCount);
+    const nprobe = lists === undefined ? undefined : listsToVisit(lists, { rows, rowCount, queries: queries.length });
     const searching = index.searchGroups(joined(queries), k, { rows: selected, rowsPerGroup, nprobe });
     const found = await unlessCanceled(translated(searching), signal);
     return Array.from(found.labels, (row, i) => ({
@@ -98,17 +100,17 @@ function joined(vectors: readonly Float32Array[]): Float32Array {
 }
 
 /**
- * As many lists more as a selection leaves fewer rows in each: so many rows are compared as without one, and in a small selection
- * all are.
+ * As many lists more as a selection leaves fewer rows in each: so many rows are compared as without one, and in a small selection all are.
+ * Queries share their lists, and those of one photo lie near each other: `bench/region-search.ts` measures what its hypotheses find.
  */
 function listsToVisit(
   { nlist, nprobe }: { nlist: number; nprobe: number },
-  { rowsPerTile, tiles, orientation }: RowSelection,
-  rowCount: number,
-) {
-  const ofTiles = tiles === undefined ? 1 : (tiles.length * rowsPerTile) / rowCount;
-  const share = orientation === undefined ? ofTiles : ofTiles / rowsPerTile;
-  return Math.max(1, Math.min(nlist, Math.ceil(nprobe / share)));
+  { rows, rowCount, queries }: { rows: RowSelection | undefined; rowCount: number; queries: number },
+): number {
+  const ofTiles = rows?.tiles === undefined ? 1 : (rows.tiles.length * rows.rowsPerTile) / rowCount;
+  const share = rows?.orientation === undefined ? ofTiles : ofTiles / rows.rowsPerTile;
+  const shared = nprobe * Math.ceil(queries / QUERIES_THAT_SHARE);
+  return Math.max(1, Math.min(nlist, Math.ceil(shared / share)));
 }
 
 function rowsOf({ rowsPerTile, tiles, orientation }: RowSelection): Rows | undefined {
