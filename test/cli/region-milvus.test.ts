@@ -16,7 +16,7 @@ describe.runIf(hasMilvus())('a region that is built into Milvus', () => {
   beforeAll(async () => {
     files = await prepareFiles({ regions: [] });
     server = await startMilvus();
-  }, 300_000);
+  }, 600_000);
   afterAll(async () => {
     await server?.stop();
     await rm(files.root, { recursive: true, force: true });

@@ -30,7 +30,7 @@ describe.runIf(hasMilvus())('Milvus', { timeout: 300_000 }, () => {
     client = new MilvusClient({ address: server.address, ssl: true, token: MILVUS_ROOT });
     await client.createDatabase({ db_name: 'maps' });
     await client.useDatabase({ db_name: 'maps' });
-  }, 300_000);
+  }, 600_000);
   afterAll(async () => {
     await client?.closeConnection();
     await server?.stop();
